@@ -1,0 +1,1 @@
+"""Values, errors and promises shared by every layer; standard library only."""

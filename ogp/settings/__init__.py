@@ -1,0 +1,1 @@
+"""Typed configuration: config.yaml, environment and flags in one frozen object."""
