@@ -42,6 +42,13 @@ class TooLargeError(GatewayError):
     code = "too_large"
 
 
+class BodyTimeoutError(GatewayError):
+    """The client did not send its body in time."""
+
+    status = 408
+    code = "body_timeout"
+
+
 class UnsupportedEncodingError(GatewayError):
     """A `Content-Encoding` other than identity: its bytes could not be scanned."""
 

@@ -82,6 +82,8 @@ class Exchange:
         self._deadline = self._started + timeout_s
         self.cancellation = Cancellation()
         self.principal: Principal | None = None
+        self.answer_bytes = 0
+        """Bytes of the upstream's answer passed on so far."""
         self.dialect: str | None = None
         """Name of the dialect errors are rendered in; None before the route is known."""
         self.audited = True
@@ -126,7 +128,9 @@ class Exchange:
     def finish_record(self) -> AuditRecord:
         """The final record, its times filled in."""
         self.note(
-            finished_at=self._clock.now().timestamp(), response_time_ms=round(self.elapsed_ms(), 3)
+            finished_at=self._clock.now().timestamp(),
+            response_time_ms=round(self.elapsed_ms(), 3),
+            response_bytes=self.answer_bytes,
         )
         return self.record
 

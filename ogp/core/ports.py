@@ -57,12 +57,13 @@ class SlotQueue(Protocol):
     """Decides when a request may use a model."""
 
     def slot(
-        self, model: str, *, timeout_s: float, cancellation: Cancellation
+        self, model: str, *, timeout_s: float, cancellation: Cancellation, user: str = ""
     ) -> AbstractContextManager[float]:
         """Hold one of the model's slots for the body of the `with`; the value is the wait.
 
         Args:
             model: canonical name.
+            user: whose turn this is; users take turns.
             timeout_s: longest wait, in seconds; 0 asks without waiting.
             cancellation: ends the wait when the client leaves; its error is raised.
 

@@ -1,0 +1,161 @@
+"""The composition root: settings in, the object graph out. The only place that names every class."""
+
+from collections.abc import Callable
+from wsgiref.types import WSGIApplication
+
+import structlog
+
+from ogp.admission.addresses import AddressGate
+from ogp.admission.fields import FieldPolicy
+from ogp.audit.recorder import AuditRecorder
+from ogp.auth.verifier import OpenDoor, TokenVerifier
+from ogp.core.clock import Clock, SystemClock
+from ogp.core.types import Route
+from ogp.dialects.ollama import OllamaDialect
+from ogp.gateway import Gateway
+from ogp.guard.input import build_input_guard
+from ogp.guard.output import build_output_guard
+from ogp.http.app import build_app
+from ogp.http.control import (
+    OwnResource,
+    PublicReportResource,
+    QueueStatsResource,
+    ReadyResource,
+    ReportResource,
+    RootResource,
+)
+from ogp.http.health import HealthReport
+from ogp.http.scope import ExchangeScope
+from ogp.queueing.manager import QueueManager
+from ogp.queueing.parallelism import memory_report, resolve_parallel
+from ogp.routing.health import HealthMonitor
+from ogp.routing.router import UpstreamRouter
+from ogp.settings.load import Loaded
+from ogp.settings.redact import config_view
+from ogp.settings.schema import OWN_RESERVE, Settings
+from ogp.state.memory import MemorySlotTable
+from ogp.storage.engine import Database
+from ogp.storage.writer import GroupCommitWriter
+from ogp.upstream.client import UpstreamClient
+from ogp.upstream.watcher import ClientWatcher
+
+log = structlog.get_logger(__name__)
+STOP_TIMEOUT_S = 10.0
+"""How long the writer may take for what is still waiting, in seconds."""
+
+
+class Services:
+    """Everything one worker process runs. `start` after the fork, `stop` before the exit."""
+
+    def __init__(self, loaded: Loaded, clock: Clock) -> None:
+        settings = self._settings = loaded.settings
+        self._clock = clock
+        self._database = Database(settings.database_path, durability=settings.audit.durability)
+        self._writer = GroupCommitWriter(
+            self._database, max_pending=settings.audit.max_pending, name="audit"
+        )
+        self._audit = AuditRecorder(
+            self._database, self._writer, settings.audit, settings.data_dir / "run", clock
+        )
+        self._watcher = ClientWatcher()
+        routes = (Route("ollama", settings.upstream.url.rstrip("/")),)
+        self._monitor = HealthMonitor(
+            routes, interval_s=settings.upstream.health_interval_s, clock=clock
+        )
+        self._router = UpstreamRouter(routes)
+        self._upstreams = UpstreamClient(settings.upstream, max_connections=settings.threads)
+        self._started: list[Callable[[], None]] = []
+        self.app = self._build(loaded)
+
+    def start(self) -> None:
+        """Open files, threads and connections, in the order they need each other."""
+        for start, stop in (
+            (self._database.start, self._database.stop),
+            (self._writer.start, lambda: self._writer.stop(STOP_TIMEOUT_S)),
+            (self._audit.start, self._audit.stop),
+            (self._watcher.start, self._watcher.stop),
+            (self._monitor.start, self._monitor.stop),
+        ):
+            start()
+            self._started.append(stop)
+        self._started.append(self._upstreams.stop)
+        log.info("started", upstream_servers=len(self._monitor.statuses()))
+
+    def stop(self) -> None:
+        """Give everything back, last in, first out. What waits for the audit log is written."""
+        while self._started:
+            self._started.pop()()
+
+    def _build(self, loaded: Loaded) -> WSGIApplication:
+        settings, clock = self._settings, self._clock
+        input_guard = build_input_guard(settings.guard)
+        output_guard = build_output_guard(settings.guard)
+        parallel = resolve_parallel(settings.queue.parallel)
+        queues = QueueManager(
+            settings.queue,
+            MemorySlotTable(),
+            clock,
+            parallel=parallel,
+            max_waiting_total=settings.threads - OWN_RESERVE - parallel,
+        )
+        dialect = OllamaDialect(settings.limits)
+        gateway = Gateway(
+            dialects={dialect.name: dialect},
+            policy=FieldPolicy(settings.access.allow_restricted_fields),
+            router=self._router,
+            input_guard=input_guard,
+            queue=queues,
+            audit=self._audit,
+            upstreams=self._upstreams,
+            output_guard=output_guard,
+            max_answer_bytes=settings.upstream.max_response_bytes,
+        )
+        health = HealthReport(
+            settings,
+            clock,
+            queues=queues,
+            monitor=self._monitor,
+            router=self._router,
+            audit=self._audit,
+            scanners={"input": input_guard.describe(), "output": output_guard.describe()},
+        )
+        app = build_app(
+            settings=settings,
+            gateway=gateway,
+            dialects=[dialect],
+            gate=AddressGate(settings.access),
+            verifier=self._verifier(settings),
+            own=self._own(loaded, health, queues),
+        )
+        return ExchangeScope(
+            app,
+            watch=self._watcher,
+            audit=self._audit,
+            clock=clock,
+            timeout_s=settings.queue.request_timeout_s,
+            access_log=settings.logging.access_log,
+        )
+
+    def _verifier(self, settings: Settings) -> TokenVerifier | OpenDoor:
+        if settings.auth.enabled:
+            return TokenVerifier(self._database, self._writer, settings.auth, self._clock)
+        log.warning("AUTHENTICATION IS OFF: everyone on this machine is the administrator 'local'")
+        return OpenDoor()
+
+    def _own(
+        self, loaded: Loaded, health: HealthReport, queues: QueueManager
+    ) -> dict[str, OwnResource]:
+        return {
+            "/": RootResource(self._monitor.any_up),
+            "/up": PublicReportResource(lambda: {"status": "up"}),
+            "/health": PublicReportResource(health),
+            "/ready": ReadyResource(health.obstacles),
+            "/config": ReportResource(lambda: config_view(loaded)),
+            "/queue/stats": QueueStatsResource(queues),
+            "/queue/memory": ReportResource(memory_report),
+        }
+
+
+def build(loaded: Loaded, *, clock: Clock | None = None) -> Services:
+    """Create the object graph, without side effects."""
+    return Services(loaded, clock or SystemClock())

@@ -1,0 +1,1 @@
+"""The edge: Falcon parses, hands over and answers; no policy, no SQL."""

@@ -1,0 +1,47 @@
+"""The Falcon application: one route per operation of every dialect, and our own."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import falcon
+
+from ogp.admission.addresses import AddressGate
+from ogp.dialects.base import Dialect, Operation
+from ogp.gateway import Gateway
+from ogp.http.control import OwnResource
+from ogp.http.errors import ErrorRenderer
+from ogp.http.inference import OperationResource
+from ogp.http.middleware import AddressMiddleware, HeaderMiddleware, TokenMiddleware, Verifier
+from ogp.settings.schema import Settings
+
+
+def build_app(
+    *,
+    settings: Settings,
+    gateway: Gateway,
+    dialects: Sequence[Dialect],
+    gate: AddressGate,
+    verifier: Verifier,
+    own: Mapping[str, OwnResource],
+) -> falcon.App[Any, Any]:
+    """Wire the routes. A path that is not here does not exist, and nothing of it goes upstream.
+
+    Args:
+        dialects: the first one's errors are used where no route tells the dialect.
+        own: our endpoints, by path.
+    """
+    app: falcon.App[Any, Any] = falcon.App()
+    app.add_middleware(HeaderMiddleware())
+    app.add_middleware(AddressMiddleware(gate))
+    app.add_middleware(TokenMiddleware(verifier, settings.access.public_paths))
+    ErrorRenderer({d.name: d for d in dialects}, dialects[0].name).install(app)
+    for dialect in dialects:
+        by_path: dict[str, list[Operation]] = defaultdict(list)
+        for operation in dialect.operations:
+            by_path[operation.path].append(operation)
+        for path, operations in by_path.items():
+            app.add_route(path, OperationResource(gateway, dialect, operations, settings.limits))
+    for path, resource in own.items():
+        app.add_route(path, resource)
+    return app

@@ -1,0 +1,96 @@
+"""Our own endpoints: liveness, health, configuration, queues."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from falcon import Request, Response
+
+from ogp.core.types import canonical_model
+from ogp.http.answers import answer_json
+from ogp.http.middleware import Access
+from ogp.queueing.manager import QueueManager, UnknownQueueError
+
+Report = Callable[[], Mapping[str, Any]]
+
+
+class OwnResource:
+    """An endpoint of ours: not recorded while it succeeds, and the operator may open it."""
+
+    access: ClassVar[Access] = Access.USER
+    audited: ClassVar[bool] = False
+    own: ClassVar[bool] = True
+
+
+class RootResource(OwnResource):
+    """`GET /` and `HEAD /`: what Ollama's own clients ask first."""
+
+    access = Access.PUBLIC
+
+    def __init__(self, any_up: Callable[[], bool]) -> None:
+        self._any_up = any_up
+
+    def on_get(self, _req: Request, resp: Response) -> None:
+        """Say what Ollama says, or that it cannot be reached."""
+        resp.content_type = "text/plain; charset=utf-8"
+        if self._any_up():
+            resp.text = "Ollama is running"
+        else:
+            resp.status = 500
+            resp.text = "Ollama service unavailable"
+
+    on_head = on_get
+
+
+class ReportResource(OwnResource):
+    """Answers GET with a report made on the spot."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def on_get(self, _req: Request, resp: Response) -> None:
+        """Send the report."""
+        answer_json(resp, self._report())
+
+
+class PublicReportResource(ReportResource):
+    """A report without secrets that needs no token."""
+
+    access = Access.PUBLIC
+
+
+class ReadyResource(OwnResource):
+    """`GET /ready`: 200 once requests can be served, 503 before and while not."""
+
+    access = Access.PUBLIC
+
+    def __init__(self, obstacles: Callable[[], list[str]]) -> None:
+        self._obstacles = obstacles
+
+    def on_get(self, _req: Request, resp: Response) -> None:
+        """Say what is missing, if anything."""
+        obstacles = self._obstacles()
+        status = "not_ready" if obstacles else "ready"
+        answer_json(
+            resp, {"status": status, "waiting_for": obstacles}, status=503 if obstacles else 200
+        )
+
+
+class QueueStatsResource(OwnResource):
+    """`GET /queue/stats`, of all models or of `?model=NAME`."""
+
+    def __init__(self, queues: QueueManager) -> None:
+        self._queues = queues
+
+    def on_get(self, req: Request, resp: Response) -> None:
+        """Send the figures."""
+        model = req.get_param("model")
+        try:
+            report = self._queues.statistics(canonical_model(model) if model else None)
+        except UnknownQueueError as error:
+            document = {
+                "error": f"No queue found for model '{model}'",
+                "available_models": list(error.known),
+            }
+            answer_json(resp, document, status=404)
+        else:
+            answer_json(resp, report)

@@ -1,0 +1,105 @@
+"""What `/health` and `/ready` say. Public, hence without addresses, secrets or names of models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ogp import __version__
+from ogp.core.clock import Clock
+from ogp.core.ports import AuditLog
+from ogp.queueing.manager import QueueManager
+from ogp.queueing.parallelism import memory_report
+from ogp.routing.health import HealthMonitor
+from ogp.routing.router import UpstreamRouter
+from ogp.settings.schema import Settings
+
+SERVER_WORDS = {True: "healthy", False: "unhealthy", None: "unknown"}
+
+
+class HealthReport:
+    """Gathers what the stages know of themselves; asks no server and scans no table."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        queues: QueueManager,
+        monitor: HealthMonitor,
+        router: UpstreamRouter,
+        audit: AuditLog,
+        scanners: Mapping[str, Any],
+    ) -> None:
+        """Keep the sources.
+
+        Args:
+            scanners: state of every scanner, by direction and name.
+        """
+        self._settings, self._clock = settings, clock
+        self._queues, self._monitor, self._router = queues, monitor, router
+        self._audit, self._scanners = audit, scanners
+        self._since = clock.monotonic()
+
+    def __call__(self) -> dict[str, Any]:
+        """The body of `/health`."""
+        servers = self._servers()
+        audit = self._audit.status()
+        problems = [
+            f"server {name} is down"
+            for name, server in servers.items()
+            if server["status"] == "unhealthy"
+        ]
+        if not audit["healthy"]:
+            problems.append("audit log cannot be written")
+        return {
+            "status": "degraded" if problems else "healthy",
+            "problems": problems,
+            "timestamp": self._clock.now().isoformat(timespec="seconds"),
+            "version": __version__,
+            "concurrency": self._concurrency(),
+            "guards": self._guards(),
+            "cache": {"enabled": False},
+            "performance": {
+                "uptime_seconds": round(self._clock.monotonic() - self._since, 1),
+                "in_flight": sum(self._router.active().values()),
+                "waiting": self._queues.waiting,
+            },
+            "whitelist": {
+                "enabled": self._settings.access.ip_filter_enabled,
+                "count": len(self._settings.access.ip_allow),
+            },
+            "auth": {"enabled": self._settings.auth.enabled},
+            "servers": servers,
+            "audit": audit,
+        }
+
+    def obstacles(self) -> list[str]:
+        """What keeps requests from being served; empty when nothing does."""
+        return [] if self._audit.status()["healthy"] else ["audit log"]
+
+    def _concurrency(self) -> dict[str, Any]:
+        figures = self._queues.statistics()
+        return {
+            "default_parallel": figures["default_parallel"],
+            "default_queue_limit": figures["default_queue_limit"],
+            "total_models": figures["total_models"],
+            "memory": memory_report(),
+        }
+
+    def _guards(self) -> dict[str, Any]:
+        guard = self._settings.guard
+        return {
+            "input_guard": "enabled" if guard.input_enabled else "disabled",
+            "output_guard": "enabled" if guard.output_enabled else "disabled",
+            "block_on_guard_error": guard.block_on_error,
+            "scanners": self._scanners,
+        }
+
+    def _servers(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                "status": SERVER_WORDS[status.healthy],
+                "response_time_ms": status.response_time_ms,
+                "error": status.error,
+            }
+            for name, status in self._monitor.statuses().items()
+        }

@@ -1,0 +1,1 @@
+"""Which server answers: what is known of each, and the choice."""
