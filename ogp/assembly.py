@@ -1,4 +1,4 @@
-"""The composition root: settings in, the object graph out. The only place that names every class."""
+"""The composition root: settings in, the object graph out; it alone names every class."""
 
 from collections.abc import Callable
 from wsgiref.types import WSGIApplication
@@ -8,7 +8,8 @@ import structlog
 from ogp.admission.addresses import AddressGate
 from ogp.admission.fields import FieldPolicy
 from ogp.audit.recorder import AuditRecorder
-from ogp.auth.verifier import OpenDoor, TokenVerifier
+from ogp.auth.open_door import OpenDoor
+from ogp.auth.verifier import TokenVerifier
 from ogp.core.clock import Clock, SystemClock
 from ogp.core.types import Route
 from ogp.dialects.ollama import OllamaDialect
@@ -17,6 +18,7 @@ from ogp.guard.input import build_input_guard
 from ogp.guard.output import build_output_guard
 from ogp.http.app import build_app
 from ogp.http.control import (
+    ConfigResource,
     OwnResource,
     PublicReportResource,
     QueueStatsResource,
@@ -30,8 +32,6 @@ from ogp.queueing.manager import QueueManager
 from ogp.queueing.parallelism import memory_report, resolve_parallel
 from ogp.routing.health import HealthMonitor
 from ogp.routing.router import UpstreamRouter
-from ogp.settings.load import Loaded
-from ogp.settings.redact import config_view
 from ogp.settings.schema import OWN_RESERVE, Settings
 from ogp.state.memory import MemorySlotTable
 from ogp.storage.engine import Database
@@ -47,15 +47,19 @@ STOP_TIMEOUT_S = 10.0
 class Services:
     """Everything one worker process runs. `start` after the fork, `stop` before the exit."""
 
-    def __init__(self, loaded: Loaded, clock: Clock) -> None:
-        settings = self._settings = loaded.settings
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
         self._clock = clock
         self._database = Database(settings.database_path, durability=settings.audit.durability)
         self._writer = GroupCommitWriter(
             self._database, max_pending=settings.audit.max_pending, name="audit"
         )
         self._audit = AuditRecorder(
-            self._database, self._writer, settings.audit, settings.data_dir / "run", clock
+            self._database,
+            self._writer,
+            run_directory=settings.data_dir / "run",
+            settings=settings.audit,
+            clock=clock,
         )
         self._watcher = ClientWatcher()
         routes = (Route("ollama", settings.upstream.url.rstrip("/")),)
@@ -65,14 +69,14 @@ class Services:
         self._router = UpstreamRouter(routes)
         self._upstreams = UpstreamClient(settings.upstream, max_connections=settings.threads)
         self._started: list[Callable[[], None]] = []
-        self.app = self._build(loaded)
+        self.app = self._build()
 
     def start(self) -> None:
         """Open files, threads and connections, in the order they need each other."""
         for start, stop in (
             (self._database.start, self._database.stop),
             (self._writer.start, lambda: self._writer.stop(STOP_TIMEOUT_S)),
-            (self._audit.start, self._audit.stop),
+            (self._audit.start, lambda: self._audit.stop(STOP_TIMEOUT_S)),
             (self._watcher.start, self._watcher.stop),
             (self._monitor.start, self._monitor.stop),
         ):
@@ -86,7 +90,7 @@ class Services:
         while self._started:
             self._started.pop()()
 
-    def _build(self, loaded: Loaded) -> WSGIApplication:
+    def _build(self) -> WSGIApplication:
         settings, clock = self._settings, self._clock
         input_guard = build_input_guard(settings.guard)
         output_guard = build_output_guard(settings.guard)
@@ -98,7 +102,9 @@ class Services:
             parallel=parallel,
             max_waiting_total=settings.threads - OWN_RESERVE - parallel,
         )
-        dialect = OllamaDialect(settings.limits)
+        dialect = OllamaDialect(
+            settings.limits, max_document_bytes=settings.upstream.max_response_bytes
+        )
         gateway = Gateway(
             dialects={dialect.name: dialect},
             policy=FieldPolicy(settings.access.allow_restricted_fields),
@@ -116,7 +122,7 @@ class Services:
             queues=queues,
             monitor=self._monitor,
             router=self._router,
-            audit=self._audit,
+            audit=self._audit.status,
             scanners={"input": input_guard.describe(), "output": output_guard.describe()},
         )
         app = build_app(
@@ -125,7 +131,7 @@ class Services:
             dialects=[dialect],
             gate=AddressGate(settings.access),
             verifier=self._verifier(settings),
-            own=self._own(loaded, health, queues),
+            own=self._own(settings, health, queues),
         )
         return ExchangeScope(
             app,
@@ -143,19 +149,19 @@ class Services:
         return OpenDoor()
 
     def _own(
-        self, loaded: Loaded, health: HealthReport, queues: QueueManager
+        self, settings: Settings, health: HealthReport, queues: QueueManager
     ) -> dict[str, OwnResource]:
         return {
             "/": RootResource(self._monitor.any_up),
             "/up": PublicReportResource(lambda: {"status": "up"}),
             "/health": PublicReportResource(health),
             "/ready": ReadyResource(health.obstacles),
-            "/config": ReportResource(lambda: config_view(loaded)),
+            "/config": ConfigResource(settings),
             "/queue/stats": QueueStatsResource(queues),
             "/queue/memory": ReportResource(memory_report),
         }
 
 
-def build(loaded: Loaded, *, clock: Clock | None = None) -> Services:
+def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     """Create the object graph, without side effects."""
-    return Services(loaded, clock or SystemClock())
+    return Services(settings, clock or SystemClock())

@@ -5,10 +5,13 @@ from typing import Any, ClassVar
 
 from falcon import Request, Response
 
-from ogp.core.types import canonical_model
+from ogp.core.types import Role, canonical_model
 from ogp.http.answers import answer_json
 from ogp.http.middleware import Access
+from ogp.http.scope import exchange_of
 from ogp.queueing.manager import QueueManager, UnknownQueueError
+from ogp.settings.redact import legacy_view, redact
+from ogp.settings.schema import Settings
 
 Report = Callable[[], Mapping[str, Any]]
 
@@ -50,6 +53,19 @@ class ReportResource(OwnResource):
     def on_get(self, _req: Request, resp: Response) -> None:
         """Send the report."""
         answer_json(resp, self._report())
+
+
+class ConfigResource(OwnResource):
+    """`GET /config`: the settings in force, without secrets; lists for administrators only."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def on_get(self, req: Request, resp: Response) -> None:
+        """Send the sections, and beside them the flat names of the earlier implementation."""
+        principal = exchange_of(req).principal
+        lists = principal is not None and principal.role is Role.ADMIN
+        answer_json(resp, {**legacy_view(self._settings), **redact(self._settings, lists=lists)})
 
 
 class PublicReportResource(ReportResource):

@@ -1,11 +1,12 @@
 """What `/health` and `/ready` say. Public, hence without addresses, secrets or names of models."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ogp import __version__
+from ogp.audit.health import AuditStatus
 from ogp.core.clock import Clock
-from ogp.core.ports import AuditLog
 from ogp.queueing.manager import QueueManager
 from ogp.queueing.parallelism import memory_report
 from ogp.routing.health import HealthMonitor
@@ -26,7 +27,7 @@ class HealthReport:
         queues: QueueManager,
         monitor: HealthMonitor,
         router: UpstreamRouter,
-        audit: AuditLog,
+        audit: Callable[[], AuditStatus],
         scanners: Mapping[str, Any],
     ) -> None:
         """Keep the sources.
@@ -42,13 +43,13 @@ class HealthReport:
     def __call__(self) -> dict[str, Any]:
         """The body of `/health`."""
         servers = self._servers()
-        audit = self._audit.status()
+        audit = self._audit()
         problems = [
             f"server {name} is down"
             for name, server in servers.items()
             if server["status"] == "unhealthy"
         ]
-        if not audit["healthy"]:
+        if not audit.available:
             problems.append("audit log cannot be written")
         return {
             "status": "degraded" if problems else "healthy",
@@ -69,12 +70,12 @@ class HealthReport:
             },
             "auth": {"enabled": self._settings.auth.enabled},
             "servers": servers,
-            "audit": audit,
+            "audit": asdict(audit),
         }
 
     def obstacles(self) -> list[str]:
         """What keeps requests from being served; empty when nothing does."""
-        return [] if self._audit.status()["healthy"] else ["audit log"]
+        return [] if self._audit().available else ["audit log"]
 
     def _concurrency(self) -> dict[str, Any]:
         figures = self._queues.statistics()

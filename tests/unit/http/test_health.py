@@ -1,0 +1,88 @@
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from ogp.audit.health import AuditStatus
+from ogp.core.clock import SystemClock
+from ogp.core.types import Route
+from ogp.http.health import HealthReport
+from ogp.queueing.manager import QueueManager
+from ogp.routing.health import HealthMonitor, ServerStatus
+from ogp.routing.router import UpstreamRouter
+from ogp.settings.schema import QueueSettings, Settings
+from ogp.state.memory import MemorySlotTable
+
+ROUTE = Route("ollama", "http://user:hidden@10.1.2.3:11434")
+SOUND = AuditStatus(
+    available=True, rows_written=2, failures=0, pending=0, lost=0, last_error_at=None
+)
+
+
+class Sources:
+    """What the report is made of; tests change it."""
+
+    def __init__(self) -> None:
+        self.audit = SOUND
+        self.server = ServerStatus(healthy=True, response_time_ms=1.5)
+        clock = SystemClock()
+        monitor = HealthMonitor([ROUTE], interval_s=60, clock=clock)
+        monitor.statuses = lambda: {"ollama": self.server}  # type: ignore[method-assign]
+        self.report = HealthReport(
+            Settings.model_validate({"access": {"ip_allow": "10.0.0.0/8"}}),
+            clock,
+            queues=QueueManager(
+                QueueSettings(), MemorySlotTable(), clock, parallel=2, max_waiting_total=9
+            ),
+            monitor=monitor,
+            router=UpstreamRouter([ROUTE]),
+            audit=lambda: self.audit,
+            scanners={"input": {}, "output": {}},
+        )
+
+
+@pytest.fixture
+def sources() -> Sources:
+    return Sources()
+
+
+def test_all_is_well(sources: Sources) -> None:
+    document = sources.report()
+    assert document["status"] == "healthy"
+    assert document["problems"] == []
+    assert sources.report.obstacles() == []
+
+
+def test_the_documented_fields_are_there(sources: Sources) -> None:
+    document = sources.report()
+    assert datetime.fromisoformat(document["timestamp"]).tzinfo is not None
+    assert set(document["concurrency"]) == {
+        "default_parallel", "default_queue_limit", "total_models", "memory"
+    }  # fmt: skip
+    assert {"total_gb", "available_gb", "used_gb", "percent", "recommended_parallel"} <= set(
+        document["concurrency"]["memory"]
+    )
+    assert document["guards"]["input_guard"] == "enabled"
+    assert document["whitelist"] == {"enabled": False, "count": 1}
+    assert document["servers"]["ollama"]["response_time_ms"] == 1.5
+    assert document["performance"]["in_flight"] == 0
+
+
+def test_a_server_that_is_down_degrades_the_service_and_is_named(sources: Sources) -> None:
+    sources.server = ServerStatus(healthy=False, error="connection_failed")
+    document = sources.report()
+    assert document["status"] == "degraded"
+    assert document["problems"] == ["server ollama is down"]
+    assert document["servers"]["ollama"]["status"] == "unhealthy"
+
+
+def test_an_audit_log_that_cannot_be_written_is_an_obstacle(sources: Sources) -> None:
+    sources.audit = replace(SOUND, available=False)
+    assert sources.report()["status"] == "degraded"
+    assert sources.report.obstacles() == ["audit log"]
+
+
+def test_no_address_and_no_secret_is_shown(sources: Sources) -> None:
+    text = str(sources.report())
+    for hidden in ("10.1.2.3", "hidden", "10.0.0.0"):
+        assert hidden not in text
