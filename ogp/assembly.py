@@ -32,7 +32,7 @@ from ogp.queueing.manager import QueueManager
 from ogp.queueing.parallelism import memory_report, resolve_parallel
 from ogp.routing.health import HealthMonitor
 from ogp.routing.router import UpstreamRouter
-from ogp.settings.schema import OWN_RESERVE, Settings
+from ogp.settings.schema import ACTIVE_RESERVE, OWN_RESERVE, Settings
 from ogp.state.memory import MemorySlotTable
 from ogp.storage.engine import Database
 from ogp.storage.writer import GroupCommitWriter
@@ -100,7 +100,7 @@ class Services:
             MemorySlotTable(),
             clock,
             parallel=parallel,
-            max_waiting_total=settings.threads - OWN_RESERVE - parallel,
+            max_waiting_total=settings.threads - OWN_RESERVE - ACTIVE_RESERVE,
         )
         dialect = OllamaDialect(
             settings.limits, max_document_bytes=settings.upstream.max_response_bytes

@@ -7,13 +7,14 @@ from typing import Any
 import falcon
 
 from ogp.admission.addresses import AddressGate
+from ogp.admission.room import RequestRoom
 from ogp.dialects.base import Dialect, Operation
 from ogp.gateway import Gateway
 from ogp.http.control import OwnResource
 from ogp.http.errors import ErrorRenderer
 from ogp.http.inference import OperationResource
 from ogp.http.middleware import AddressMiddleware, HeaderMiddleware, TokenMiddleware, Verifier
-from ogp.settings.schema import Settings
+from ogp.settings.schema import OWN_RESERVE, Settings
 
 
 def build_app(
@@ -36,12 +37,14 @@ def build_app(
     app.add_middleware(AddressMiddleware(gate))
     app.add_middleware(TokenMiddleware(verifier, settings.access.public_paths))
     ErrorRenderer({d.name: d for d in dialects}, dialects[0].name).install(app)
+    room = RequestRoom(settings.threads - OWN_RESERVE)
     for dialect in dialects:
         by_path: dict[str, list[Operation]] = defaultdict(list)
         for operation in dialect.operations:
             by_path[operation.path].append(operation)
         for path, operations in by_path.items():
-            app.add_route(path, OperationResource(gateway, dialect, operations, settings.limits))
-    for path, resource in own.items():
-        app.add_route(path, resource)
+            resource = OperationResource(gateway, dialect, operations, settings.limits, room)
+            app.add_route(path, resource)
+    for path, endpoint in own.items():
+        app.add_route(path, endpoint)
     return app

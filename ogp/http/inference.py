@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from falcon import Request, Response
 
+from ogp.admission.room import RequestRoom
 from ogp.core.types import Answer
 from ogp.dialects.base import Dialect, Operation
 from ogp.gateway import Gateway
@@ -28,8 +29,9 @@ class OperationResource:
         dialect: Dialect,
         operations: Iterable[Operation],
         limits: LimitSettings,
+        room: RequestRoom,
     ) -> None:
-        self._gateway, self._dialect, self._limits = gateway, dialect, limits
+        self._gateway, self._dialect, self._limits, self._room = gateway, dialect, limits, room
         self._operations = {operation.method: operation for operation in operations}
         for method in self._operations:
             setattr(self, f"on_{method.lower()}", self._serve)
@@ -37,6 +39,7 @@ class OperationResource:
     def _serve(self, req: Request, resp: Response) -> None:
         exchange = exchange_of(req)
         exchange.note(dialect=self._dialect.name)
+        exchange.enter(self._room.place())
         body = read_body(req, self._limits)
         exchange.note(request_bytes=len(body))
         request = self._operations[req.method].parse(body)

@@ -23,6 +23,8 @@ from ogp.storage.engine import Database
 from ogp.storage.migrate import migrate
 
 ROOT = Path(__file__).resolve().parents[2]
+BANNED = "violet submarine"
+"""The phrase that tests forbid in both directions."""
 START_TIMEOUT_S = 30.0
 WAIT_S = 10.0
 
@@ -97,14 +99,24 @@ class Proxy:
         own = {f"OGP__{key.upper()}": str(value) for key, value in self._settings.items()}
         return {**kept, **own, "OGP__DATA_DIR": str(self.directory / "data")}
 
-    def new_token(self, name: str, role: Role = Role.USER) -> str:
+    @contextmanager
+    def users(self) -> Iterator[UserStore]:
+        """The users, as the command line reaches them while the service runs."""
         database = Database(self.database_path)
         database.start()
         try:
-            _, minted = UserStore(database).create(name, role=role)
+            yield UserStore(database)
         finally:
             database.stop()
+
+    def new_token(self, name: str, role: Role = Role.USER) -> str:
+        with self.users() as users:
+            _, minted = users.create(name, role=role)
         return minted.text
+
+    def deactivate(self, name: str) -> None:
+        with self.users() as users:
+            users.deactivate(name)
 
     def start(self) -> Self:
         self.process = subprocess.Popen(

@@ -1,0 +1,1 @@
+"""Who may use a model, and when: waiting for slots, limits, statistics."""

@@ -1,0 +1,1 @@
+"""Towards the servers: connections, answers as they come, and clients that leave meanwhile."""
