@@ -123,16 +123,31 @@ class Verdict:
 
     state: GuardState
     results: tuple[ScannerResult, ...] = ()
+    unscanned: tuple[str, ...] = ()
+    """Kinds of content that no scanner could read, e.g. `images`."""
 
     @property
     def failed(self) -> tuple[ScannerResult, ...]:
         """The results that did not pass, in scan order."""
         return tuple(result for result in self.results if not result.passed)
 
+    @property
+    def flagged(self) -> tuple[ScannerResult, ...]:
+        """Hits that were recorded and let through."""
+        return tuple(result for result in self.results if result.passed and result.score > 0)
+
     def summary(self) -> str:
-        """Text for the audit log: `clean`, `blocked:ban_substrings`, `error:secrets`, `off`."""
+        """Text for the audit log: `clean`, `blocked:ban_substrings`, `error:secrets`, `off`.
+
+        Notes follow a semicolon: `clean;flagged:injection_rules;unscanned:images`.
+        """
         names = ",".join(result.scanner for result in self.failed)
-        return f"{self.state}:{names}" if names else str(self.state)
+        notes = [f"{self.state}:{names}" if names else str(self.state)]
+        if self.flagged:
+            notes.append("flagged:" + ",".join(result.scanner for result in self.flagged))
+        if self.unscanned:
+            notes.append("unscanned:" + ",".join(self.unscanned))
+        return ";".join(notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +242,11 @@ class AuditRecord:
 
 
 def canonical_model(name: str) -> str:
-    """One spelling for one model: `llama2` and `llama2:latest` are the same everywhere.
+    """One spelling for one model, so that another spelling is no way around its limits.
 
-    Ollama adds `:latest` to a name without a tag (`model.ParseName`); the short form is kept here,
-    as its own listings and the documents use it.
+    Ollama adds `registry.ollama.ai/library/` and `:latest` to short names and finds installed models
+    whatever their case (`types/model.ParseName`, `server.getExistingName`). The short form is kept
+    here, as its own listings and documents use it.
     """
-    return name.removesuffix(":latest")
+    short = name.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
+    return short.removesuffix(":latest")

@@ -55,6 +55,12 @@ class Dialect(Protocol):
         """The JSON document of a refusal before anything was sent."""
         ...
 
-    def error_event(self, error: GatewayError) -> bytes:
-        """The last bytes of a stream that ends in an error after some of it was sent."""
+    def error_event(self, error: GatewayError, *, mid_line: bool = False) -> bytes:
+        """The last bytes of a stream that ends in an error after some of it was sent.
+
+        Args:
+            error: why it ends.
+            mid_line: the last byte sent was no line break, as can happen with `texts=False`; the
+                event then begins with what closes the open one.
+        """
         ...

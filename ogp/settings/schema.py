@@ -115,9 +115,11 @@ class LimitSettings(Section):
     max_messages: AtLeastOne = 100
     """Most messages in one chat request."""
     max_message_chars: AtLeastOne = 50_000
-    """Most characters in one string of a request."""
+    """Most characters in one string of a message."""
     body_timeout_s: Positive = 30.0
     """Longest time a client may take to send its body, in seconds."""
+    write_timeout_s: Positive = 60.0
+    """Longest time a client may take to accept one piece of its answer, in seconds."""
 
 
 class QueueSettings(Section):
