@@ -33,6 +33,6 @@ def create_app() -> Application:
     snapshot = os.environ.get(SNAPSHOT_VARIABLE)
     loaded = load_settings(Path(snapshot) if snapshot else None, environ=os.environ, flags={})
     configure_logging(loaded.settings.logging)
-    services = build(loaded)
+    services = build(loaded.settings)
     services.start()
     return Application(services)

@@ -78,7 +78,7 @@ def test_kill_9_of_the_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
             assert (row["state"], row["response_status"]) == ("finished", status)
             assert row["outcome"] == "complete"
         seen_upstream = {
-            dict(request.headers)["X-Request-ID"] for request in upstream.requests_to("/api/chat")
+            request.headers["x-request-id"] for request in upstream.requests_to("/api/chat")
         }
         assert seen_upstream <= set(by_request), "served without a row"
         assert [row for row in rows if row["state"] == "started"] == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import ollama
 import pytest
+from pydantic import BaseModel
 
 from ogp.demo.server import DemoServer
 from tests.support.proxy import Proxy
@@ -34,7 +35,7 @@ TIMES |= {"expires_at", "modified_at"}
 
 
 def without_times(value: Any) -> Any:
-    if isinstance(value, ollama.SubscriptableBaseModel):
+    if isinstance(value, BaseModel):
         value = value.model_dump()
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if k not in TIMES}
@@ -101,21 +102,24 @@ CALLS: dict[str, Callable[[ollama.Client], Any]] = {
 def test_every_call_gives_what_the_server_itself_gives(
     call: Callable[[ollama.Client], Any], proxy: Proxy, upstream: DemoServer
 ) -> None:
-    direct = call(ollama.Client(upstream.url))
+    with ollama.Client(upstream.url) as client:
+        direct = call(client)
     upstream.reset()
-    proxied = call(ollama.Client(proxy.url, headers=proxy.headers()))
+    with ollama.Client(proxy.url, headers=proxy.headers()) as client:
+        proxied = call(client)
     assert without_times(proxied) == without_times(direct)
     assert upstream.requests
 
 
-async def stream_async(client: ollama.AsyncClient) -> str:
-    parts = await client.chat("demo", ASK, stream=True)
-    return "".join([part.message.content or "" async for part in parts])
+async def stream_async(url: str, headers: dict[str, str]) -> str:
+    async with ollama.AsyncClient(url, headers=headers) as client:
+        parts = await client.chat("demo", ASK, stream=True)
+        return "".join([part.message.content or "" async for part in parts])
 
 
 def test_the_asynchronous_client_streams_as_well(proxy: Proxy, upstream: DemoServer) -> None:
-    direct = asyncio.run(stream_async(ollama.AsyncClient(upstream.url)))
-    proxied = asyncio.run(stream_async(ollama.AsyncClient(proxy.url, headers=proxy.headers())))
+    direct = asyncio.run(stream_async(upstream.url, {}))
+    proxied = asyncio.run(stream_async(proxy.url, proxy.headers()))
     assert proxied == direct != ""
 
 
@@ -125,24 +129,27 @@ def test_errors_of_the_server_reach_the_client_as_they_are(
 ) -> None:
     seen = []
     for url, headers in ((upstream.url, {}), (proxy.url, proxy.headers())):
-        with pytest.raises(ollama.ResponseError) as raised:
-            list(ollama.Client(url, headers=headers).chat("nobody", ASK, stream=stream))
+        with (
+            ollama.Client(url, headers=headers) as client,
+            pytest.raises(ollama.ResponseError) as raised,
+        ):
+            list(client.chat("nobody", ASK, stream=stream))
         seen.append((raised.value.status_code, raised.value.error))
     assert seen[0] == seen[1]
     assert seen[0][0] == 404
 
 
 def test_a_wrong_token_is_an_error_the_client_understands(proxy: Proxy) -> None:
-    with pytest.raises(ollama.ResponseError) as raised:
-        ollama.Client(proxy.url).chat("demo", ASK)
+    with ollama.Client(proxy.url) as client, pytest.raises(ollama.ResponseError) as raised:
+        client.chat("demo", ASK)
     assert raised.value.status_code == 401
     assert "Authorization: Bearer" in raised.value.error
 
 
 def test_management_does_not_exist_here(proxy: Proxy, upstream: DemoServer) -> None:
-    client = ollama.Client(proxy.url, headers=proxy.headers(proxy.admin_token))
-    for call in (lambda: client.pull("demo"), lambda: client.delete("demo")):
-        with pytest.raises(ollama.ResponseError) as raised:
-            call()
-        assert raised.value.status_code == 404
+    with ollama.Client(proxy.url, headers=proxy.headers(proxy.admin_token)) as client:
+        for call in (client.pull, client.delete):
+            with pytest.raises(ollama.ResponseError) as raised:
+                call("demo")
+            assert raised.value.status_code == 404
     assert upstream.requests == []

@@ -18,7 +18,7 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "tell me"}]}
 
 def texts_of(body: bytes) -> str:
     lines = [json.loads(line) for line in body.splitlines()]
-    return "".join(line.get("message", {}).get("content", "") for line in lines)
+    return "".join(line["message"]["content"] for line in lines if "error" not in line)
 
 
 def error_of(body: bytes) -> dict[str, Any]:
@@ -124,8 +124,10 @@ def test_a_block_stops_the_generation(proxy: Proxy, upstream: DemoServer) -> Non
 
 def test_the_official_client_raises_and_shows_why(proxy: Proxy, upstream: DemoServer) -> None:
     upstream.script("m", Script.chat(*ANSWER, model="m"))
-    client = ollama.Client(proxy.url, headers=proxy.headers())
-    with pytest.raises(ollama.ResponseError, match="response_blocked"):
+    with (
+        ollama.Client(proxy.url, headers=proxy.headers()) as client,
+        pytest.raises(ollama.ResponseError, match="response_blocked"),
+    ):
         list(client.chat("m", CHAT["messages"], stream=True))  # type: ignore[call-overload]
 
 

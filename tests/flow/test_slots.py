@@ -207,7 +207,7 @@ class Aborter:
 def test_random_aborts_leak_nothing(proxy: Proxy, upstream: DemoServer) -> None:
     worker = proxy.worker()
     proxy.get("/health")
-    threads_before, sockets_before = worker.num_threads(), worker.num_fds()
+    files_before = worker.num_fds()
     clients = [Aborter(proxy, seed) for seed in range(10)]
     threads = [Thread(target=client.run, args=(ABORTS // 10,)) for client in clients]
     for thread in threads:
@@ -226,6 +226,5 @@ def test_random_aborts_leak_nothing(proxy: Proxy, upstream: DemoServer) -> None:
         )
         assert answer.status_code == 200
     assert proxy.rows("state = 'started'") == []
-    # gunicorn keeps its threads; connections kept for the upstream are bounded by its slots.
-    assert worker.num_fds() < sockets_before + 40
-    assert worker.num_threads() < threads_before + 64
+    # What stays open is the pool of connections to the upstream, one per request at a time.
+    assert worker.num_fds() < files_before + 20

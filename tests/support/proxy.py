@@ -36,6 +36,7 @@ class Output:
         self._changed = Condition()
         self._lines: deque[str] = deque(maxlen=20_000)
         self._ended = False
+        self._stream = stream
         self._thread = Thread(target=self._read, args=(stream,), daemon=True)
         self._thread.start()
 
@@ -51,6 +52,10 @@ class Output:
     def text(self) -> str:
         with self._changed:
             return "".join(self._lines)
+
+    def close(self) -> None:
+        self._thread.join(WAIT_S)
+        self._stream.close()
 
     def wait_for(self, part: str, timeout_s: float = WAIT_S, *, times: int = 1) -> None:
         def seen() -> bool:
@@ -83,6 +88,7 @@ class Proxy:
         self._settings = {
             "server__port": self.port,
             "upstream__url": upstream_url,
+            "upstream__health_interval_s": 3600,
             "queue__parallel": 4,
             **settings,
         }
@@ -129,15 +135,22 @@ class Proxy:
         )
         self.output = Output(self.process.stdout)
         self.output.wait_for('"event":"started"', START_TIMEOUT_S)
+        self.output.wait_for('"event":"upstream ')  # the only probe, for an hour
         return self
 
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end of the service; its exit status."""
+        assert self.process is not None
         try:
             return self.process.wait(START_TIMEOUT_S)
         finally:
             self.process.kill()
+            self.output.close()
 
     def worker(self) -> psutil.Process:
         """The one worker process."""

@@ -1,3 +1,5 @@
+import pytest
+
 from ogp.core.types import GuardState, ScannerResult, Verdict, canonical_model
 
 
@@ -6,7 +8,16 @@ def test_latest_tag_and_no_tag_name_the_same_model() -> None:
 
 
 def test_other_tags_stay() -> None:
-    assert canonical_model("hf.co/user/model:Q4_K_M") == "hf.co/user/model:Q4_K_M"
+    assert canonical_model("hf.co/user/model:q4_k_m") == "hf.co/user/model:q4_k_m"
+    assert canonical_model("latest") == "latest"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Llama2", "LLAMA2:LATEST", "library/llama2", "registry.ollama.ai/library/llama2:latest"],
+)
+def test_no_other_spelling_is_another_model(name: str) -> None:
+    assert canonical_model(name) == "llama2"
 
 
 def test_verdict_summary_names_the_scanners_that_failed() -> None:

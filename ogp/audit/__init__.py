@@ -1,0 +1,1 @@
+"""The request log: a row before anything goes upstream, finished when the exchange ends."""

@@ -1,0 +1,1 @@
+"""Who is asking: tokens, their verification, and the users they belong to."""

@@ -1,0 +1,1 @@
+"""Commands of the shell: `ogp config`, `ogp users`, `ogp setup`, `ogp demo`."""

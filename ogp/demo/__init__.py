@@ -1,0 +1,1 @@
+"""A scriptable Ollama look-alike: for `--demo`, for tests and for benchmarks."""

@@ -1,0 +1,188 @@
+"""Handlers of the `/v1` routes, in their simple forms."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ogp.demo import prose
+from ogp.demo.call import Call, RefusedError
+from ogp.demo.completion import Ask, Form
+from ogp.demo.ollama_forms import DocumentForm
+from ogp.demo.ollama_generate import texts_of
+from ogp.demo.v1_forms import (
+    ChatCompletionForm,
+    CompletionForm,
+    MessagesForm,
+    ResponsesForm,
+    encoded_vector,
+    openai_refusal,
+)
+
+_CREATED_S = 1_767_225_600
+
+
+def chat_completions(call: Call) -> None:
+    """`POST /v1/chat/completions`."""
+    document = call.document
+    messages = document.get("messages") or []
+    if not messages:
+        raise RefusedError(400, "[] is too short - 'messages'")
+    texts = [text_in(message.get("content")) for message in messages]
+    asked_by_user = messages[-1].get("role") == "user"
+    ask = Ask(
+        _model(call),
+        texts[-1],
+        all_text=" ".join(texts),
+        think=document.get("reasoning_effort") not in (None, "none"),
+        tools=document.get("tools", []) if asked_by_user else [],
+        schema=_schema(document.get("response_format")),
+        max_tokens=_limit(document, "max_tokens"),
+        stops=_stops(document.get("stop")),
+    )
+    _run(call, ask, ChatCompletionForm(ask.model, include_usage=_wants_usage(document)))
+
+
+def completions(call: Call) -> None:
+    """`POST /v1/completions`."""
+    document = call.document
+    ask = Ask(
+        _model(call),
+        document.get("prompt", ""),
+        max_tokens=_limit(document, "max_tokens"),
+        stops=_stops(document.get("stop")),
+    )
+    _run(call, ask, CompletionForm(ask.model, include_usage=_wants_usage(document)))
+
+
+def responses(call: Call) -> None:
+    """`POST /v1/responses`."""
+    document = call.document
+    value = document.get("input")
+    items = value if isinstance(value, list) else [{"content": value}]
+    texts = [text_in(_member(item, "content") or _member(item, "output")) for item in items]
+    ask = Ask(
+        _model(call),
+        texts[-1] if texts else "",
+        all_text=" ".join([document.get("instructions", ""), *texts]),
+        max_tokens=_limit(document, "max_output_tokens"),
+    )
+    _run(call, ask, ResponsesForm(ask.model))
+
+
+def messages(call: Call) -> None:
+    """`POST /v1/messages`."""
+    document = call.document
+    if document.get("max_tokens", 0) <= 0:
+        raise RefusedError(400, "max_tokens is required and must be positive")
+    turns = document.get("messages") or []
+    if not turns:
+        raise RefusedError(400, "messages is required")
+    texts = [text_in(turn.get("content")) for turn in turns]
+    all_text = " ".join([text_in(document.get("system")), *texts])
+    ask = Ask(
+        _model(call),
+        texts[-1],
+        all_text=all_text,
+        max_tokens=document["max_tokens"],
+        stops=_stops(document.get("stop_sequences")),
+    )
+    _run(call, ask, MessagesForm(ask.model, prose.count_tokens(all_text)))
+
+
+def embeddings(call: Call) -> None:
+    """`POST /v1/embeddings`."""
+    document = call.document
+    texts = texts_of(document.get("input"))
+    if not texts:
+        raise RefusedError(400, "invalid input")
+    name = _model(call)
+    vectors: Iterable[Any] = [
+        prose.vector(text, document.get("dimensions") or None) for text in texts
+    ]
+    if document.get("encoding_format") == "base64":
+        vectors = map(encoded_vector, vectors)
+    tokens = sum(map(prose.count_tokens, texts))
+    answer = {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "embedding": vector, "index": index}
+            for index, vector in enumerate(vectors)
+        ],
+        "model": name,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+    form = DocumentForm(answer, refusal=openai_refusal, whole_type="application/json")
+    call.world.engine.run_whole(call.reply, call.path, name, form, call.world.behaviour(name))
+
+
+def models(call: Call) -> None:
+    """`GET /v1/models`."""
+    entries = [_entry(model.name) for model in call.world.library.listed()]
+    call.reply.json(200, {"object": "list", "data": entries}, _JSON)
+
+
+def model(call: Call) -> None:
+    """`GET /v1/models/:model`."""
+    if call.world.library.find(call.argument) is None:
+        raise RefusedError(404, f"model '{call.argument}' not found")
+    call.reply.json(200, _entry(call.argument), _JSON)
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def text_in(content: Any) -> str:
+    """The text of a string, or of a list of parts, joined without separators."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(
+            text_in(_member(part, "text") or _member(part, "content")) for part in content
+        )
+    return ""
+
+
+def _member(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
+def _entry(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": _CREATED_S, "owned_by": "library"}
+
+
+def _model(call: Call) -> str:
+    name: str = call.document.get("model", "")
+    if not name:
+        raise RefusedError(400, "model is required")
+    call.world.model(name)
+    return name
+
+
+def _run(call: Call, ask: Ask, form: Form) -> None:
+    call.world.engine.run(
+        call.reply,
+        call.path,
+        ask,
+        form,
+        call.world.behaviour(ask.model),
+        stream=call.document.get("stream", False),
+    )
+
+
+def _limit(document: Mapping[str, Any], key: str) -> int | None:
+    limit = document.get(key)
+    return limit if isinstance(limit, int) and limit >= 0 else None
+
+
+def _stops(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [stop for stop in values if isinstance(stop, str)]
+
+
+def _wants_usage(document: Mapping[str, Any]) -> bool:
+    return bool(_member(document.get("stream_options"), "include_usage"))
+
+
+def _schema(response_format: Any) -> Any:
+    if _member(response_format, "type") == "json_object":
+        return "json"
+    return _member(_member(response_format, "json_schema"), "schema")

@@ -1,0 +1,94 @@
+"""What the scanners said of one text or answer, put together."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from ogp.core.types import GuardState, ScannerResult, Verdict
+from ogp.guard.base import Finding, Scanner, View
+
+LANGUAGE = "en"
+"""Of the messages a refusal carries."""
+
+
+class Tally:
+    """Asks scanners and keeps what they say. For one request and one thread.
+
+    A scanner that raises is not asked again; the others are. Its result is an error.
+    """
+
+    def __init__(self) -> None:
+        self._results: dict[str, ScannerResult] = {}
+        self.is_blocked = False
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any scanner failed."""
+        return any(result.error for result in self._results.values())
+
+    def ask(self, scanner: Scanner, views: Iterable[View]) -> None:
+        """Show a scanner the views it reads, until it blocks; equal neighbours once."""
+        before = self._results.setdefault(scanner.name, ScannerResult(scanner.name, passed=True))
+        if before.error:
+            return
+        shown: tuple[str, int] | None = None
+        for view in views:
+            if view.kind not in scanner.reads or (view.text, view.start) == shown:
+                continue
+            shown = (view.text, view.start)
+            try:
+                finding = scanner.scan(view)
+            except Exception as error:  # noqa: BLE001 - any failure of a scanner is a verdict
+                self._note_error(scanner.name, error)
+                return
+            if finding is not None:
+                self.note(scanner.name, finding)
+                if finding.blocks:
+                    return
+
+    def note(self, name: str, finding: Finding) -> None:
+        """Keep a hit."""
+        self._results[name] = ScannerResult(
+            name, passed=not finding.blocks, score=finding.score, reason=finding.reason
+        )
+        self.is_blocked = self.is_blocked or finding.blocks
+
+    def verdict(self, unscanned: tuple[str, ...] = ()) -> Verdict:
+        """A block counts more than an error, an error more than a clean rest."""
+        if self.is_blocked:
+            state = GuardState.BLOCKED
+        elif self.has_errors:
+            state = GuardState.ERROR
+        else:
+            state = GuardState.CLEAN
+        return Verdict(state, tuple(self._results.values()), unscanned)
+
+    def _note_error(self, name: str, error: Exception) -> None:
+        kind = type(error).__name__  # the message could hold the text
+        self._results[name] = ScannerResult(name, passed=False, reason=kind, error=True)
+        logging.getLogger(__name__).error("guard scanner failed: scanner=%s error=%s", name, kind)
+
+
+def blocking_names(verdict: Verdict) -> str:
+    """The scanners that blocked, for people."""
+    return ", ".join(result.scanner for result in verdict.failed if not result.error)
+
+
+def refusal_facts(verdict: Verdict) -> dict[str, Any]:
+    """Further fields of a refusal's body: names and scores, never text."""
+    return {
+        "language": LANGUAGE,
+        "details": {
+            "allowed": False,
+            "sanitized": False,
+            "scanners": {
+                result.scanner: {
+                    "passed": result.passed,
+                    "risk_score": result.score,
+                    "sanitized": False,
+                }
+                for result in verdict.results
+            },
+            "scanner_count": len(verdict.results),
+        },
+    }

@@ -1,0 +1,89 @@
+"""What the types of the schema cannot say: values that are well formed and still wrong."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ogp.settings.schema import RegexSettings, Settings
+
+GUARDED_PREFIXES = ("/api", "/v1", "/admin")
+RESTRICTED_FIELDS = ("context", "raw", "template", "debug_render", "cloud_model")
+MAX_PHRASE_CHARS = 200
+
+
+def mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Key and sentence of each value that cannot work."""
+    yield from _url(settings)
+    yield from _places(settings)
+    yield from _access(settings)
+    for direction in ("input", "output"):
+        scanners = getattr(settings.guard, f"{direction}_scanners")
+        prefix = f"guard.{direction}_scanners"
+        yield from _patterns(f"{prefix}.regex.patterns", scanners.regex)
+        if any(len(phrase) > MAX_PHRASE_CHARS for phrase in scanners.ban_substrings.substrings):
+            message = f"each phrase may have at most {MAX_PHRASE_CHARS} characters"
+            yield f"{prefix}.ban_substrings.substrings", message
+
+
+def _url(settings: Settings) -> Iterator[tuple[str, str]]:
+    right = "must look like http://HOST:PORT"
+    try:
+        parts = urlsplit(settings.upstream.url)
+        port = parts.port
+    except ValueError:
+        yield "upstream.url", f"{right}, with a port from 1 to 65535"
+        return
+    if not parts.hostname or re.search(r"\s", settings.upstream.url):
+        yield "upstream.url", f"{right}, without blanks"
+    elif port == 0:
+        yield "upstream.url", f"{right}, with a port from 1 to 65535"
+    elif parts.path.strip("/") or parts.query or parts.fragment:
+        yield "upstream.url", f"{right}, with nothing behind the port"
+
+
+def _places(settings: Settings) -> Iterator[tuple[str, str]]:
+    host = settings.server.host
+    if re.search(r"[\s/@\[\]]", host) or host.count(":") == 1:
+        yield "server.host", "must be an address or a name alone; the port is server.port"
+    for key, path in (("data_dir", settings.data_dir), ("logging.file", settings.logging.file)):
+        if path is not None and str(path).startswith("~"):
+            yield key, "write the path in full: ~ has no meaning here"
+
+
+def _access(settings: Settings) -> Iterator[tuple[str, str]]:
+    for path in settings.access.public_paths:
+        first = "/" + path.lstrip("/").split("/", 1)[0].lower()
+        if not path.startswith("/") or first in GUARDED_PREFIXES:
+            message = f"{path!r} cannot be public: name own endpoints such as /queue/stats"
+            yield "access.public_paths", message
+    for name in settings.access.allow_restricted_fields:
+        if name not in RESTRICTED_FIELDS:
+            message = f"{name!r} is none of {', '.join(RESTRICTED_FIELDS)}"
+            yield "access.allow_restricted_fields", message
+
+
+def _patterns(key: str, settings: RegexSettings) -> Iterator[tuple[str, str]]:
+    for pattern in settings.patterns:
+        try:
+            re.compile(pattern.pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            yield key, f"pattern {pattern.name!r} is no regular expression: {error}"
+
+
+def notices(settings: Settings) -> Iterator[str]:
+    """Combinations that work but are probably not what was meant."""
+    access = settings.access
+    if (access.ip_allow or access.ip_deny) and not access.ip_filter_enabled:
+        yield (
+            "access.ip_allow or access.ip_deny is set, but access.ip_filter_enabled is false: "
+            "no address is refused"
+        )
+    if access.ip_filter_enabled and not (access.ip_allow or access.ip_deny):
+        yield (
+            "access.ip_filter_enabled is true, but access.ip_allow and access.ip_deny are empty: "
+            "no address is refused"
+        )
+    if "@" in urlsplit(settings.upstream.url).netloc:
+        yield "upstream.url holds a user name or password: neither is sent to the server"
+    if not settings.auth.enabled:
+        yield "auth.enabled is false: everybody on this machine may use the proxy without a token"

@@ -1,0 +1,1 @@
+"""The SQLite database: its tables, its connections, its one writer, its migrations."""

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Installs what checks and tests need and runs them: shell, format, lint, types, tests, coverage.
+# On Debian it also fetches missing system packages, if it may. Ends with pytest's own summary.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+cd "$root"
+lite=yes offline=no find_links=''  # tests need no guard extras; environment.sh reads these
+. scripts/messages.sh
+. scripts/environment.sh
+
+usage() {
+    cat <<'USAGE'
+Usage: ./run_tests.sh [--fast] [PYTEST ARGUMENTS]
+
+Without arguments: every check and every test, with branch coverage of at least 95 %.
+  --fast   checks and unit tests only, no coverage
+PYTEST ARGUMENTS run just those tests, without checks, e.g. tests/unit/auth -k token.
+
+CI=true installs shellcheck or fails; VENV_DIR names another directory than .venv.
+USAGE
+}
+
+install_system_packages() {  # COMMAND PACKAGE...: on Debian as root; elsewhere it says what is missing
+    local wanted=$1
+    shift
+    if command -v "$wanted" >/dev/null; then return; fi
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        step "Installing $*"
+        { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$@"; } \
+            >/dev/null || warn "apt-get could not install $*"
+    fi
+}
+
+check_shell() {
+    install_system_packages shellcheck shellcheck
+    if command -v shellcheck >/dev/null; then
+        step 'shellcheck'
+        shellcheck -x run_proxy.sh run_tests.sh .ci/run scripts/*.sh
+    elif [ "${CI:-}" = true ]; then
+        die 'shellcheck is missing'
+    else
+        warn 'shellcheck is missing: THE SHELL SCRIPTS WERE NOT CHECKED'
+    fi
+}
+
+check_code() {
+    step 'ruff format --check'
+    "$python" -m ruff format --check .
+    step 'ruff check'
+    "$python" -m ruff check .
+    step 'mypy'
+    "$python" -m mypy
+}
+
+run_covered() {
+    step 'pytest, with coverage'
+    # Servers that tests start measure themselves (`patch = subprocess` in pyproject.toml).
+    rm -f .coverage .coverage.*
+    "$python" -m pytest --cov --cov-report=term
+}
+
+case ${1:-} in
+    -h | --help) usage && exit ;;
+esac
+install_system_packages python3 python3 python3-venv
+prepare_environment no
+install_dev
+case ${1:-} in
+    '')
+        check_shell
+        check_code
+        run_covered
+        ;;
+    --fast)
+        shift
+        check_shell
+        check_code
+        step 'pytest, unit tests'
+        "$python" -m pytest tests/unit tests/test_layers.py tests/test_mirror.py tests/test_sizes.py "$@"
+        ;;
+    *)
+        "$python" -m pytest "$@"
+        ;;
+esac

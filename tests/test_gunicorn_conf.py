@@ -1,0 +1,364 @@
+"""gunicorn.conf.py: what it makes of the settings, and a real gunicorn that is told to reload."""
+
+import importlib.util
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+from gunicorn.config import Config
+from gunicorn.http import wsgi
+
+ROOT = Path(__file__).resolve().parents[1]
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory of its own; process-wide logging is put back afterwards."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("OGP_") or name == "CONFIG_FILE":
+            monkeypatch.delenv(name)
+    # Set and deleted, so that what the file under test puts there is taken away again.
+    monkeypatch.setenv("OGP_CONFIG_SNAPSHOT", "")
+    monkeypatch.setattr(wsgi, "SERVER", "gunicorn")
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield tmp_path
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+def load_conf() -> ModuleType:
+    """Execute the file the way gunicorn does."""
+    spec = importlib.util.spec_from_file_location("gunicorn_conf", ROOT / "gunicorn.conf.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def configure(folder: Path, text: str) -> None:
+    (folder / "config.yaml").write_text(text)
+
+
+def gunicorn_config(module: ModuleType) -> Config:
+    """gunicorn's own reading of every value, which refuses wrong ones."""
+    config = Config()
+    for name in vars(module):
+        if name in config.settings:
+            config.set(name, getattr(module, name))
+    config.validate()
+    return config
+
+
+def test_gunicorn_accepts_every_value(folder: Path) -> None:
+    config = gunicorn_config(load_conf())
+    assert (config.bind, config.workers, config.threads) == (["127.0.0.1:8080"], 1, 640)
+
+
+def test_more_connections_than_threads_so_that_they_are_kept_alive(folder: Path) -> None:
+    configure(folder, "queue: {max_queue: 3000}\n")
+    module = load_conf()
+    assert module.threads == 3128
+    assert module.worker_connections > module.threads
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"), [("0.0.0.0", "0.0.0.0:9000"), ("::1", "[::1]:9000"), ("a.b", "a.b:9000")]
+)
+def test_address_is_taken_from_the_settings(folder: Path, host: str, bind: str) -> None:
+    configure(folder, f'server: {{host: "{host}", port: 9000}}\n')
+    assert load_conf().bind == bind
+
+
+def test_fractions_of_seconds_are_rounded_up(folder: Path) -> None:
+    configure(folder, "server: {graceful_timeout_s: 0.5, keepalive_s: 1.5}\n")
+    module = load_conf()
+    assert (module.graceful_timeout, module.keepalive) == (1, 2)
+
+
+def test_headers_that_could_be_mistaken_for_others_are_refused(folder: Path) -> None:
+    config = gunicorn_config(load_conf())
+    assert (config.header_map, config.forwarder_headers) == ("refuse", [])
+    assert [str(address) for address in config.forwarded_allow_ips] == ["127.0.0.1", "::1"]
+
+
+def test_no_control_socket_and_no_access_log(folder: Path) -> None:
+    config = gunicorn_config(load_conf())
+    assert config.control_socket_disable
+    assert config.accesslog is None
+
+
+def test_workers_read_a_private_copy_of_the_configuration(folder: Path) -> None:
+    configure(folder, "server: {port: 9000}\n")
+    load_conf()
+    copy = Path(os.environ["OGP_CONFIG_SNAPSHOT"])
+    assert copy.parent == folder / "data" / "run"
+    assert copy.read_text() == "server: {port: 9000}\n"
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_start_does_not_fall_back_to_a_configuration_from_before(folder: Path) -> None:
+    configure(folder, "server: {port: 9000}\n")
+    (folder / "data" / "run").mkdir(parents=True)
+    (folder / "data" / "run" / f"config-{os.getpid()}.yaml").write_text("server: {port: 1}\n")
+    configure(folder, "nonsense: 1\n")
+    with pytest.raises(SystemExit, match="nonsense"):
+        load_conf()
+
+
+def test_reload_with_a_bad_file_keeps_the_last_good_one(folder: Path) -> None:
+    configure(folder, "server: {port: 9000}\n")
+    load_conf()
+    configure(folder, "server: {port: nonsense}\n")
+    assert load_conf().bind == "127.0.0.1:9000"
+
+
+def test_reload_takes_a_good_file(folder: Path) -> None:
+    configure(folder, "server: {port: 9000}\n")
+    load_conf()
+    configure(folder, "server: {port: 9001}\n")
+    assert load_conf().bind == "127.0.0.1:9001"
+
+
+def test_reload_survives_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(folder, "server: {port: 9000}\n")
+    module = load_conf()
+
+    def full(*_args: Any, **_kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    configure(folder, "server: {port: 9001}\n")
+    monkeypatch.setattr(module, "effective_config", full)
+    assert module.load().settings.server.port == 9000
+
+
+class Lines:
+    """Stands in for gunicorn's logger."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, message: str, *arguments: object) -> None:
+        self.lines.append(message % arguments)
+
+    warning = info
+
+
+def consequences(folder: Path, text: str) -> list[str]:
+    configure(folder, text)
+    log = Lines()
+    load_conf().tell_consequences(SimpleNamespace(log=log))
+    return log.lines
+
+
+def test_several_workers_are_said_to_count_by_themselves(folder: Path) -> None:
+    (line,) = consequences(folder, "server: {workers: 4}\n")
+    assert line.startswith("4 workers: slots, queues and limits count in each worker")
+
+
+def test_raised_threads_are_said(folder: Path) -> None:
+    (line,) = consequences(folder, "server: {concurrency: 128}\n")
+    assert line.startswith("threads per worker raised from 128 to 640")
+
+
+@pytest.mark.parametrize("text", ["{}", "server: {concurrency: 900}\n"])
+def test_nothing_is_said_where_nothing_surprises(folder: Path, text: str) -> None:
+    assert consequences(folder, text) == []
+
+
+@pytest.mark.parametrize(
+    ("listening", "url"),
+    [
+        (("127.0.0.1", 81), "http://127.0.0.1:81"),
+        (("0.0.0.0", 81), "http://127.0.0.1:81"),
+        (("::", 81, 0, 0), "http://[::1]:81"),
+    ],
+)
+def test_address_to_dial_is_shown_and_written_for_the_start_script(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    listening: tuple[Any, ...],
+    url: str,
+) -> None:
+    monkeypatch.setenv("OGP_URL_FILE", "url")
+    socket = SimpleNamespace(getsockname=lambda: listening)
+    load_conf().tell_address(SimpleNamespace(LISTENERS=[SimpleNamespace(sock=socket)]))
+    assert Path("url").read_text() == f"{url}\n"
+    assert url in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(("pid", "stopped"), [(os.getpid(), 1), (os.getpid() + 1, 0)])
+def test_application_is_stopped_in_its_own_worker_only(
+    folder: Path, pid: int, stopped: int
+) -> None:
+    stops: list[None] = []
+    worker = SimpleNamespace(pid=pid, wsgi=SimpleNamespace(stop=lambda: stops.append(None)))
+    load_conf().stop_application(None, worker)
+    assert len(stops) == stopped
+
+
+def test_worker_that_never_had_an_application_ends_quietly(folder: Path) -> None:
+    load_conf().stop_application(None, SimpleNamespace(pid=os.getpid()))
+
+
+@pytest.mark.parametrize(("reload", "kept"), [(False, True), (True, False)])
+def test_code_is_read_again_with_reload_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, reload: bool, kept: bool
+) -> None:
+    module = load_conf()
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    module.read_code_again(None, SimpleNamespace(cfg=SimpleNamespace(reload=reload)))
+    assert ("ogp.wsgi" in sys.modules) is kept
+    assert "pytest" in sys.modules
+
+
+class Service:
+    """A real gunicorn in a directory of its own; its log is standard output, line by line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lines: Queue[str] = Queue()
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), "OGP_CONFIG_SNAPSHOT": ""}
+        subprocess.run(
+            [sys.executable, "-m", "ogp", "setup"], env=environ, check=True, capture_output=True
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = Thread(target=self._read)
+        self._reader.start()
+        self.url = self.wait_for("listens on").rsplit(" ", 1)[1]
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n"))
+
+    def wait_for(self, text: str) -> str:
+        """The next line that holds `text`."""
+        while True:
+            line = self.lines.get(timeout=WAIT_S)
+            if text in line:
+                return line
+
+    def wait_for_all(self, *texts: str) -> None:
+        """Lines that hold these texts, in any order."""
+        missing = set(texts)
+        while missing:
+            line = self.lines.get(timeout=WAIT_S)
+            missing = {text for text in missing if text not in line}
+
+    def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, dict(refusal.headers), refusal.read()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(WAIT_S)
+        self._reader.join(WAIT_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+CONFIGURATION = "server: {port: 0}\nqueue: {max_queue: %s}\n"
+
+
+@pytest.fixture
+def service(folder: Path) -> Iterator[Service]:
+    configure(folder, CONFIGURATION % 7)
+    running = Service(folder)
+    yield running
+    running.stop()
+
+
+def test_reload_under_gunicorn(service: Service) -> None:
+    service.wait_for('"event":"started"')
+    configure(service.folder, "nonsense: 1\n")
+    service.process.send_signal(signal.SIGHUP)
+    refused = json.loads(service.wait_for("configuration refused"))
+    assert refused["key"] == "nonsense"
+    service.wait_for("last good configuration stays")
+    service.wait_for_all('"event":"started"', "Worker exiting")
+    assert json.loads(service.get("/health")[2])["concurrency"]["default_queue_limit"] == 7
+    configure(service.folder, CONFIGURATION % 8)
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for_all('"event":"started"', "Worker exiting")
+    assert json.loads(service.get("/health")[2])["concurrency"]["default_queue_limit"] == 8
+
+
+def test_lines_of_gunicorn_are_json_like_all_others(service: Service) -> None:
+    assert json.loads(service.wait_for("Booting worker"))["logger"] == "gunicorn.error"
+
+
+def test_server_is_not_named_after_gunicorn(service: Service) -> None:
+    assert service.get("/up")[1]["Server"] == "Ollama-Guard-Proxy"
+
+
+def test_header_with_an_underscore_is_refused(service: Service) -> None:
+    assert service.get("/up", X_Forwarded_For="10.0.0.1")[0] == 400
+
+
+def test_sigterm_ends_it_and_clears_away_its_copy_of_the_configuration(folder: Path) -> None:
+    configure(folder, CONFIGURATION % 7)
+    running = Service(folder)
+    assert running.stop() == 0
+    assert list((folder / "data" / "run").glob("config-*")) == []
+
+
+def failing_start() -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
+    )
+
+
+def test_start_without_a_database_names_the_remedy(folder: Path) -> None:
+    configure(folder, CONFIGURATION % 7)
+    done = failing_start()
+    assert done.returncode == 1
+    assert "data/ogp.db is not set up for this version: run `ogp setup` first" in done.stderr
+
+
+def test_data_directory_is_private_whoever_makes_it(folder: Path) -> None:
+    load_conf()
+    assert (folder / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_start_with_a_bad_configuration_lists_the_mistakes(folder: Path) -> None:
+    configure(folder, "nonsense: 1\nserver: {port: 99999}\n")
+    done = failing_start()
+    assert done.returncode == 1
+    assert "nonsense" in done.stderr
+    assert "server.port" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,157 @@
+"""Events and documents of the /v1 routes."""
+
+import json
+from base64 import b64decode
+from struct import unpack
+from typing import Any
+
+import pytest
+
+from ogp.demo.completion import Completion, Piece, Usage
+from ogp.demo.v1_forms import (
+    ChatCompletionForm,
+    CompletionForm,
+    MessagesForm,
+    ResponsesForm,
+    anthropic_refusal,
+    encoded_vector,
+    openai_refusal,
+)
+
+USAGE = Usage("stop", 3, 2, total_ns=10, prompt_ns=4)
+CALL = {"name": "f", "arguments": {"a": "<"}}
+ANSWER = Completion([Piece(thinking="hm"), Piece(text="Hel"), Piece(text="lo")])
+
+
+def events(raw: bytes) -> list[Any]:
+    """Documents of the events; the end mark as a string."""
+    found: list[Any] = []
+    for block in raw.decode().split("\n\n")[:-1]:
+        name, _, text = block.rpartition("data: ")
+        document = text if text == "[DONE]" else json.loads(text)
+        if name:
+            assert name == f"event: {document['type']}\n"
+        found.append(document)
+    return found
+
+
+def stream(form: Any, completion: Completion = ANSWER, usage: Usage = USAGE) -> list[Any]:
+    parts = [form.opening(), *map(form.piece, completion.pieces)]
+    return events(b"".join(parts) + form.closing(completion, usage))
+
+
+def test_chat_names_the_role_once_and_ends_with_finish_and_mark() -> None:
+    *chunks, mark = stream(ChatCompletionForm("m", include_usage=False))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas == [
+        {"role": "assistant", "content": "", "reasoning": "hm"},
+        {"content": "Hel"},
+        {"content": "lo"},
+        {},
+    ]
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, None, "stop"]
+    assert mark == "[DONE]"
+
+
+def test_chat_gives_usage_in_a_chunk_of_its_own_when_asked() -> None:
+    *_, figures, _ = stream(ChatCompletionForm("m", include_usage=True))
+    assert figures["choices"] == []
+    assert figures["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+def test_chat_calls_tools_with_arguments_in_a_string() -> None:
+    form = ChatCompletionForm("m", include_usage=False)
+    chunk, finish, _ = stream(form, Completion([Piece(tool_call=CALL)]))
+    (call,) = chunk["choices"][0]["delta"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {"a": "<"}
+    assert finish["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_whole_chat_has_all_in_one_document() -> None:
+    completion = Completion([*ANSWER.pieces, Piece(tool_call=CALL)])
+    document = ChatCompletionForm("m", include_usage=False).whole(completion, USAGE)
+    message = document["choices"][0]["message"]
+    assert (message["content"], message["reasoning"]) == ("Hello", "hm")
+    assert message["tool_calls"][0]["function"]["name"] == "f"
+    assert (document["object"], document["usage"]["total_tokens"]) == ("chat.completion", 5)
+
+
+@pytest.mark.parametrize("form_class", [ChatCompletionForm, CompletionForm])
+def test_failed_openai_stream_has_an_empty_chunk_and_no_mark(form_class: Any) -> None:
+    (chunk,) = events(form_class("m", include_usage=False).failure("broken"))
+    assert chunk["choices"][0]["finish_reason"] is None
+
+
+def test_completion_streams_texts_and_a_finish() -> None:
+    *chunks, figures, mark = stream(CompletionForm("m", include_usage=True))
+    assert [chunk["choices"][0]["text"] for chunk in chunks] == ["", "Hel", "lo", ""]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert (figures["choices"], figures["usage"]["total_tokens"], mark) == ([], 5, "[DONE]")
+
+
+def test_completion_gives_usage_only_when_asked() -> None:
+    finish, mark = stream(CompletionForm("m", include_usage=False), Completion([]))
+    assert (finish["choices"][0]["finish_reason"], mark) == ("stop", "[DONE]")
+
+
+def test_whole_completion() -> None:
+    document = CompletionForm("m", include_usage=False).whole(ANSWER, USAGE)
+    assert document["choices"] == [{"text": "Hello", "index": 0, "finish_reason": "stop"}]
+
+
+def test_responses_stream_from_created_to_completed() -> None:
+    found = stream(ResponsesForm("m"))
+    assert [event["sequence_number"] for event in found] == list(range(len(found)))
+    names = [event["type"].removeprefix("response.") for event in found]
+    assert (names[0], names[-1]) == ("created", "completed")
+    assert names.count("output_text.delta") == 3
+    output = found[-1]["response"]["output"]
+    assert output[0]["content"][0]["text"] == "Hello"
+    assert found[-1]["response"]["usage"]["total_tokens"] == 5
+
+
+def test_failed_responses_stream_just_ends() -> None:
+    assert ResponsesForm("m").failure("broken") == b""
+
+
+def test_messages_stream_from_start_to_stop() -> None:
+    found = stream(MessagesForm("m", 3))
+    names = [event["type"] for event in found]
+    assert names[:2] == ["message_start", "content_block_start"]
+    assert names[-3:] == ["content_block_stop", "message_delta", "message_stop"]
+    texts = [event["delta"]["text"] for event in found if "block_delta" in event["type"]]
+    assert "".join(texts) == "Hello"
+    assert found[0]["message"]["usage"]["input_tokens"] == 3
+
+
+@pytest.mark.parametrize(("reason", "told"), [("stop", "end_turn"), ("length", "max_tokens")])
+def test_messages_tell_why_they_stopped(reason: str, told: str) -> None:
+    usage = Usage(reason, 1, 1, 1, 1)
+    form = MessagesForm("m", 1)
+    assert form.whole(ANSWER, usage)["stop_reason"] == told
+    assert stream(form, usage=usage)[-2]["delta"]["stop_reason"] == told
+
+
+def test_failed_messages_stream_ends_with_an_error_event() -> None:
+    (event,) = events(MessagesForm("m", 1).failure("broken"))
+    assert event["error"] == {"type": "api_error", "message": "broken"}
+
+
+@pytest.mark.parametrize(
+    ("status", "openai", "anthropic"),
+    [
+        (400, "invalid_request_error", "invalid_request_error"),
+        (404, "not_found_error", "not_found_error"),
+        (503, "api_error", "overloaded_error"),
+        (500, "api_error", "api_error"),
+    ],
+)
+def test_refusals_name_a_type(status: int, openai: str, anthropic: str) -> None:
+    assert openai_refusal(status, "x")["error"]["type"] == openai
+    assert anthropic_refusal(status, "x")["error"]["type"] == anthropic
+    assert ResponsesForm("m").refusal(status, "x") == openai_refusal(status, "x")
+    assert MessagesForm("m", 1).refusal(status, "x") == anthropic_refusal(status, "x")
+
+
+def test_vector_in_base64_is_little_endian_floats() -> None:
+    assert unpack("<2f", b64decode(encoded_vector([0.5, -1.0]))) == (0.5, -1.0)

@@ -1,0 +1,131 @@
+from typing import Any
+
+import pytest
+
+from ogp.settings.checks import mistakes, notices
+from ogp.settings.schema import Settings
+
+
+def found(**sections: Any) -> list[tuple[str, str]]:
+    return list(mistakes(Settings.model_validate(sections)))
+
+
+def test_the_defaults_have_neither_mistakes_nor_notices() -> None:
+    assert found() == []
+    assert list(notices(Settings())) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:11434",
+        "https://ollama.example.com",
+        "http://127.0.0.1:11434/",
+        "http://[::1]:11434",
+        "http://user:pass@host:1",
+    ],
+)
+def test_addresses_of_servers(url: str) -> None:
+    assert found(upstream={"url": url}) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host:99999",
+        "http://host:x",
+        "http://host:0",
+        "http://:11434",
+        "http://[::1",
+        "http://ho st:1",
+        "http://host:1 ",
+        "http://host:1/api",
+        "http://host:1?x=1",
+        "http://host:1#x",
+    ],
+)
+def test_addresses_that_cannot_be_used(url: str) -> None:
+    ((key, message),) = found(upstream={"url": url})
+    assert key == "upstream.url"
+    assert message.startswith("must look like http://HOST:PORT")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8080", "http://x", "[::1]", "a b", "me@host", "localhost:1"]
+)
+def test_hosts_that_are_more_than_a_host(host: str) -> None:
+    ((key, message),) = found(server={"host": host})
+    assert key == "server.host"
+    assert "the port is server.port" in message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "fe80::1", "proxy.example.com"])
+def test_hosts(host: str) -> None:
+    assert found(server={"host": host}) == []
+
+
+def test_paths_of_a_home_directory_are_refused() -> None:
+    sections = {"data_dir": "~/data", "logging": {"file": "~me/log"}}
+    assert [key for key, _ in found(**sections)] == ["data_dir", "logging.file"]
+
+
+@pytest.mark.parametrize("path", [".", "/x", "a/~b", ""])
+def test_other_paths(path: str) -> None:
+    assert found(data_dir=path, logging={"file": None}) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/chat", "/v1/generate", "/admin", "/ADMIN/x", "//api/tags", "queue/stats"]
+)
+def test_paths_that_can_never_be_public(path: str) -> None:
+    ((key, message),) = found(access={"public_paths": ["/queue/stats", path]})
+    assert key == "access.public_paths"
+    assert repr(path) in message
+
+
+def test_restricted_fields_that_do_not_exist_are_refused() -> None:
+    ((key, message),) = found(access={"allow_restricted_fields": ["raw", "contxt"]})
+    assert key == "access.allow_restricted_fields"
+    assert message.startswith("'contxt' is none of context, raw")
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_a_pattern_that_is_no_regular_expression_is_refused(direction: str) -> None:
+    regex = {"patterns": [{"name": "fine", "pattern": "a+"}, {"name": "bad", "pattern": "("}]}
+    ((key, message),) = found(guard={f"{direction}_scanners": {"regex": regex}})
+    assert key == f"guard.{direction}_scanners.regex.patterns"
+    assert message.startswith("pattern 'bad' is no regular expression: ")
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_a_phrase_over_the_limit_is_refused(direction: str) -> None:
+    phrases = {"substrings": ["x" * 200, "x" * 201]}
+    ((key, _),) = found(guard={f"{direction}_scanners": {"ban_substrings": phrases}})
+    assert key == f"guard.{direction}_scanners.ban_substrings.substrings"
+
+
+@pytest.mark.parametrize("name", ["ip_allow", "ip_deny"])
+def test_an_address_list_without_the_filter_gives_a_notice(name: str) -> None:
+    (notice,) = notices(Settings.model_validate({"access": {name: "10.0.0.1"}}))
+    assert "access.ip_filter_enabled is false: no address is refused" in notice
+
+
+def test_the_filter_without_an_address_list_gives_a_notice() -> None:
+    (notice,) = notices(Settings.model_validate({"access": {"ip_filter_enabled": True}}))
+    assert "are empty: no address is refused" in notice
+
+
+def test_the_filter_with_a_list_gives_none() -> None:
+    access = {"ip_filter_enabled": True, "ip_deny": "10.0.0.1"}
+    assert list(notices(Settings.model_validate({"access": access}))) == []
+
+
+def test_switched_off_tokens_give_a_notice() -> None:
+    (notice,) = notices(Settings.model_validate({"auth": {"enabled": False}}))
+    assert notice.startswith("auth.enabled is false")
+
+
+def test_credentials_in_the_address_give_a_notice_without_them() -> None:
+    (notice,) = notices(Settings.model_validate({"upstream": {"url": "http://me:hunter2@host"}}))
+    assert "neither is sent" in notice
+    assert "hunter2" not in notice
