@@ -7,14 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Network = IPv4Network | IPv6Network
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+YEAR_S = 31_536_000
+Positive = Annotated[float, Field(gt=0, le=YEAR_S, allow_inf_nan=False)]
+MAX_WAITING = 16_384
+"""Each place in a queue is a thread of the process."""
 AtLeastOne = Annotated[int, Field(ge=1)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def split_list(value: Any) -> Any:
-    """Accept a YAML list or a comma string (D9); other values are left for the type to refuse."""
+    """Accept a YAML list or a comma string; other values are left for the type to refuse."""
     if isinstance(value, str):
         return tuple(item.strip() for item in value.split(",") if item.strip())
     return value
@@ -45,10 +47,10 @@ class ServerSettings(Section):
     """Address to listen on. Anything but loopback needs `auth.enabled: true`."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """TCP port; 0 lets the kernel choose."""
-    workers: AtLeastOne = 1
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Worker processes. Limits are exact with one; see docs/architecture.md before raising it."""
-    concurrency: Count = 0
-    """Least number of threads per worker; raised to what slots and queue need (D15)."""
+    concurrency: Annotated[int, Field(ge=0, le=MAX_WAITING)] = 0
+    """Least number of threads per worker; raised to what slots and queue need."""
     graceful_timeout_s: Positive = 120.0
     """How long a stopping worker lets streams run on, in seconds."""
     keepalive_s: Positive = 75.0
@@ -127,7 +129,7 @@ class QueueSettings(Section):
 
     parallel: Literal["auto"] | AtLeastOne = "auto"
     """Requests of one model served at once; `auto`: 4, 2 or 1 by available RAM."""
-    max_queue: Count = 512
+    max_queue: Annotated[int, Field(ge=0, le=MAX_WAITING)] = 512
     """Requests of one model that may wait; the next gets 503. Ollama's own default is 512."""
     request_timeout_s: Positive = 300.0
     """From arrival to the first byte of the answer, the wait for a slot included, in seconds."""

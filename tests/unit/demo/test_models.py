@@ -1,5 +1,7 @@
 """The grammar of model names, and the list of models."""
 
+from pathlib import Path
+
 import pytest
 
 from ogp.demo.models import CATALOGUE, Behaviour, Library, full_name, parse_name, short_name
@@ -109,3 +111,12 @@ def test_ensuring_an_installed_model_keeps_its_size() -> None:
     model = library.find("llama2")
     assert model is not None
     assert model.size_bytes == 5
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_behaviour_is_documented(name: str) -> None:
+    behaviour = parse_name(name)
+    assert behaviour is not None
+    written = {"": "demo", "error": "error-NNN"}.get(behaviour.fault, behaviour.fault)
+    page = Path(__file__).parents[3] / "docs" / "demo.md"
+    assert f"| `{written}` |" in page.read_text("utf-8")

@@ -50,7 +50,7 @@ def test_sections_are_all_that_keys_stand_in() -> None:
     [
         ("server.port", "a whole number from 0 to 65535"),
         ("queue.parallel", "auto or a whole number of at least 1"),
-        ("queue.max_queue", "a whole number of at least 0"),
+        ("queue.max_queue", "a whole number from 0 to 16384"),
         ("auth.enabled", "true or false"),
         ("server.host", "text"),
         ("logging.level", "one of debug, info, warning, error"),

@@ -58,7 +58,7 @@ def test_numbers_without_end_are_refused_in_yaml(number: str) -> None:
 
 def test_text_for_a_number_is_read_as_one() -> None:
     assert from_text(key("queue.request_timeout_s"), "1.5") == 1.5
-    with pytest.raises(ValueError, match=r"^must be a number above 0$"):
+    with pytest.raises(ValueError, match=r"^must be a number above 0 up to 31536000$"):
         from_text(key("queue.request_timeout_s"), "soon")
 
 

@@ -25,7 +25,7 @@ def told(text: str, **environ: str) -> list[str]:
 PATTERNS = "guard.input_scanners.regex.patterns"
 PHRASES = "guard.input_scanners.ban_substrings.substrings"
 PORT = "must be a whole number from 0 to 65535"
-SECONDS = "must be a number above 0"
+SECONDS = "must be a number above 0 up to 31536000"
 PARALLEL = "must be auto or a whole number of at least 1"
 LEVEL = "must be one of debug, info, warning, error"
 NETWORKS = "must be a list of addresses and networks such as 10.0.0.0/8 or fd00::/8"
@@ -54,7 +54,7 @@ def nested(key: str, written: str) -> str:
         ("server.port", "x", "x", PORT),
         ("server.port", "1.5", "1.5", PORT),
         ("server.port", "[1]", "1", PORT),
-        ("server.workers", "0", "0", "must be a whole number of at least 1"),
+        ("server.workers", "0", "0", "must be a whole number from 1 to 64"),
         ("server.host", "[a]", "a", "must be text"),
         ("data_dir", "[a]", "a", "must be a path"),
         ("queue.request_timeout_s", "0", "0", SECONDS),
