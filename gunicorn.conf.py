@@ -8,6 +8,7 @@ up at once after a crash. New code is therefore seen by a restart, not by SIGHUP
 """
 
 import os
+import signal
 import sys
 from math import ceil
 from pathlib import Path
@@ -30,6 +31,7 @@ from ogp.wsgi import SNAPSHOT_VARIABLE
 URL_FILE_VARIABLE = "OGP_URL_FILE"
 """Names a file that `run_proxy.sh` waits for; it gets the address once the socket is open."""
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to dial instead
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 log = structlog.get_logger("gunicorn.conf")
 
@@ -115,11 +117,23 @@ def tell_address(arbiter: Arbiter) -> None:
         Path(file).write_text(f"{url}\n", encoding="utf-8")
 
 
-def read_code_again(_arbiter: Arbiter, worker: Worker) -> None:
+def after_fork(arbiter: Arbiter, worker: Worker) -> None:
     """With --reload, a new worker takes the code from the files and not from the master."""
+    # Until the worker installs its own handlers, signals end up in its copy of this queue.
+    worker.early_signals = arbiter.SIG_QUEUE
     if worker.cfg.reload:
         for name in [name for name in sys.modules if name.partition(".")[0] == "ogp"]:
             del sys.modules[name]
+
+
+def obey_early_signals(worker: Worker) -> None:
+    """A stop that came while the worker was starting must not be lost.
+
+    The master says it once: it would wait for the whole graceful timeout, then kill the worker.
+    """
+    while not worker.early_signals.empty():
+        if worker.early_signals.get() in STOP_SIGNALS:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def stop_application(_arbiter: Arbiter, worker: Worker) -> None:
@@ -172,6 +186,7 @@ logger_class = QuietLogger
 on_starting = check_and_tell
 on_reload = tell_consequences
 when_ready = tell_address
-post_fork = read_code_again
+post_fork = after_fork
+post_worker_init = obey_early_signals
 worker_exit = stop_application
 on_exit = forget_snapshot

@@ -10,7 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Queue
+from queue import Queue, SimpleQueue
 from threading import Thread
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -224,9 +224,37 @@ def test_code_is_read_again_with_reload_only(
 ) -> None:
     module = load_conf()
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    module.read_code_again(None, SimpleNamespace(cfg=SimpleNamespace(reload=reload)))
+    worker = SimpleNamespace(cfg=SimpleNamespace(reload=reload))
+    module.after_fork(SimpleNamespace(SIG_QUEUE=None), worker)
     assert ("ogp.wsgi" in sys.modules) is kept
     assert "pytest" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("early", "stops"),
+    [
+        ([], []),
+        ([signal.SIGCHLD, signal.SIGHUP], []),
+        ([signal.SIGCHLD, signal.SIGTERM], [signal.SIGTERM]),
+        ([signal.SIGINT], [signal.SIGTERM]),
+    ],
+)
+def test_stop_that_came_while_a_worker_was_starting_is_obeyed(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    early: list[signal.Signals],
+    stops: list[signal.Signals],
+) -> None:
+    module = load_conf()
+    signals: SimpleQueue[signal.Signals] = SimpleQueue()
+    worker = SimpleNamespace(cfg=SimpleNamespace(reload=False))
+    module.after_fork(SimpleNamespace(SIG_QUEUE=signals), worker)
+    for number in early:
+        signals.put(number)
+    sent: list[tuple[int, signal.Signals]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    module.obey_early_signals(worker)
+    assert sent == [(os.getpid(), number) for number in stops]
 
 
 class Service:
