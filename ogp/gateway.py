@@ -71,7 +71,7 @@ class Gateway:
             exchange.note(queue_wait_ms=1e3 * exchange.enter(slot))
         route = exchange.enter(self._router.lease(candidates))
         exchange.note(server_used=route.name)
-        exchange.record = self._audit.begin(exchange.record)
+        exchange.note(row_id=self._audit.begin(exchange.record).row_id)
 
         response = exchange.enter(self._upstreams.send(request, route, exchange))
         exchange.note(first_byte_ms=exchange.elapsed_ms(), response_status=response.status)

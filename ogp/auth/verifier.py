@@ -21,7 +21,7 @@ from ogp.auth.lastuse import LastUse
 from ogp.auth.tokens import ParsedToken, parse
 from ogp.auth.verified import Proof, VerifiedCache
 from ogp.core.clock import Clock
-from ogp.core.errors import AuditUnavailableError, UnauthorizedError
+from ogp.core.errors import AuthUnavailableError, UnauthorizedError
 from ogp.core.types import Principal, Role
 from ogp.settings.schema import AuthSettings
 from ogp.storage.engine import Database
@@ -98,7 +98,7 @@ class TokenVerifier:
         Raises:
             UnauthorizedError: for whatever reason, always with the same message.
             RateLimitError: many different secrets for this token's id are being checked.
-            AuditUnavailableError: the row could not be read.
+            AuthUnavailableError: the row could not be read.
         """
         scheme, _, credential = (authorization_header or "").partition(" ")
         token = parse(credential)
@@ -123,7 +123,7 @@ class TokenVerifier:
                 return connection.execute(self._statement, {"token_id": token_id}).one_or_none()
         except (SQLAlchemyError, ValueError) as error:  # ValueError: a damaged time in the row
             log.error("token cannot be looked up", error=type(error).__name__)
-            raise AuditUnavailableError(
+            raise AuthUnavailableError(
                 "Tokens cannot be checked at the moment; try again later."
             ) from error
 

@@ -63,6 +63,14 @@ class UnauthorizedError(GatewayError):
     code = "unauthorized"
 
 
+class AuthUnavailableError(GatewayError):
+    """The token could not be looked up, so nobody is let in."""
+
+    status = 503
+    code = "auth_unavailable"
+    retry_after_s = 5.0
+
+
 class ForbiddenError(GatewayError):
     """A valid token whose role does not allow this."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -84,25 +83,25 @@ class Exchange:
         self.principal: Principal | None = None
         self.answer_bytes = 0
         """Bytes of the upstream's answer passed on so far."""
-        self.dialect: str | None = None
-        """Name of the dialect errors are rendered in; None before the route is known."""
         self.audited = True
         """False for probes, whose rows would only bury the others."""
-        self.record = AuditRecord(
-            request_id=request_id,
-            http_method=method,
-            path=path,
-            created_at=clock.now().timestamp(),
-        )
+        self.request_id = request_id
+        """Correlates answer header, log lines, audit row and the upstream's log."""
+        self._facts: dict[str, Any] = {
+            "request_id": request_id,
+            "http_method": method,
+            "path": path,
+            "created_at": clock.now().timestamp(),
+        }
 
     @property
-    def request_id(self) -> str:
-        """Correlates answer header, log lines, audit row and the upstream's log."""
-        return self.record.request_id
+    def record(self) -> AuditRecord:
+        """What is known so far."""
+        return AuditRecord(**self._facts)
 
     def note(self, **facts: Any) -> None:
         """Put facts into the audit record; names are those of `AuditRecord`."""
-        self.record = replace(self.record, **facts)
+        self._facts.update(facts)
 
     def elapsed_ms(self) -> float:
         """Milliseconds since arrival."""
@@ -122,8 +121,7 @@ class Exchange:
 
     def ended(self, outcome: Outcome) -> None:
         """Say how it ended; the first word counts."""
-        if self.record.outcome is None:
-            self.note(outcome=outcome)
+        self._facts.setdefault("outcome", outcome)
 
     def finish_record(self) -> AuditRecord:
         """The final record, its times filled in."""

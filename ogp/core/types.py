@@ -244,9 +244,9 @@ class AuditRecord:
 def canonical_model(name: str) -> str:
     """One spelling for one model, so that another spelling is no way around its limits.
 
-    Ollama adds `registry.ollama.ai/library/` and `:latest` to short names and finds installed models
-    whatever their case (`types/model.ParseName`, `server.getExistingName`). The short form is kept
-    here, as its own listings and documents use it.
+    Ollama adds `registry.ollama.ai/library/` and `:latest` to short names and finds installed
+    models whatever their case (`types/model.ParseName`, `server.getExistingName`). The short form
+    is kept here, as its own listings and documents use it.
     """
     short = name.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
     return short.removesuffix(":latest")

@@ -14,7 +14,7 @@ from ogp.auth.hasher import BcryptHasher
 from ogp.auth.tokens import ALPHABET, MintedToken, mint
 from ogp.auth.users import UserStore
 from ogp.auth.verifier import REFUSAL, TokenVerifier
-from ogp.core.errors import AuditUnavailableError, UnauthorizedError
+from ogp.core.errors import AuthUnavailableError, UnauthorizedError
 from ogp.core.types import Principal, Role
 from ogp.settings.schema import AuthSettings
 from ogp.storage.engine import Database
@@ -306,7 +306,7 @@ def test_damaged_hash_is_refused_and_logged_without_the_token(world: World) -> N
 )
 def test_unreadable_row_is_a_503_and_logged_without_the_token(world: World, statement: str) -> None:
     world.from_another_process(statement)
-    with structlog.testing.capture_logs() as lines, pytest.raises(AuditUnavailableError) as error:
+    with structlog.testing.capture_logs() as lines, pytest.raises(AuthUnavailableError) as error:
         world.verify()
     assert error.value.status == 503
     assert lines
