@@ -21,19 +21,15 @@ CI=true installs shellcheck or fails; VENV_DIR names another directory than .ven
 USAGE
 }
 
-install_system_packages() {  # COMMAND PACKAGE...: on Debian as root; elsewhere it says what is missing
-    local wanted=$1
-    shift
-    if command -v "$wanted" >/dev/null; then return; fi
-    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-        step "Installing $*"
-        { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$@"; } \
-            >/dev/null || warn "apt-get could not install $*"
-    fi
+install_system_packages() {  # PACKAGE...: with apt-get, as root; elsewhere nothing happens
+    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || return 0
+    step "Installing $*"
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$@"; } \
+        >/dev/null || warn "apt-get could not install $*"
 }
 
 check_shell() {
-    install_system_packages shellcheck shellcheck
+    command -v shellcheck >/dev/null || install_system_packages shellcheck
     if command -v shellcheck >/dev/null; then
         step 'shellcheck'
         shellcheck -x run_proxy.sh run_tests.sh .ci/run scripts/*.sh
@@ -63,7 +59,10 @@ run_covered() {
 case ${1:-} in
     -h | --help) usage && exit ;;
 esac
-install_system_packages python3 python3 python3-venv
+# In a subshell, as it ends the script where there is no Python.
+if [ ! -x "$python" ] && ! (find_python) 2>/dev/null; then
+    install_system_packages python3 python3-venv
+fi
 prepare_environment no
 install_dev
 case ${1:-} in

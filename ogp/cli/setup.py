@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import shlex
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import click
 import orjson
-from sqlalchemy.exc import SQLAlchemyError
 
 from ogp.auth.accounts import Status, UserError, UserNotFoundError
 from ogp.auth.tokens import parse
@@ -68,8 +68,8 @@ def setup(loaded: Loaded, *, demo: bool, as_json: bool, facts: Path | None) -> N
             done = prepare(settings, demo=demo)
         if facts is not None:
             facts.write_text(shell_assignments(settings), encoding="utf-8")
-    except (MigrationError, OSError, SQLAlchemyError, UserError) as error:
-        raise click.ClickException(f"the set-up failed: {_reason(error)}") from error
+    except (MigrationError, OSError, UserError, sqlite3.Error) as error:
+        raise click.ClickException(f"the set-up failed: {error}") from error
     if as_json:
         click.echo(_document(loaded, done))
         return
@@ -83,7 +83,8 @@ def prepare(settings: Settings, *, demo: bool) -> Done:
 
     Raises:
         MigrationError: the database cannot be brought to this version.
-        SQLAlchemyError: it cannot be written.
+        UserError: its users cannot be read or written.
+        sqlite3.Error: it is no database.
     """
     migrated = not is_current(settings.database_path)
     if migrated:
@@ -182,11 +183,6 @@ def _open_to_others(directory: Path) -> tuple[str, ...]:
     if not mode & 0o077:
         return ()
     return (f"{directory} has mode {mode:03o}, so that others can look into it: chmod 700",)
-
-
-def _reason(error: Exception) -> str:
-    """Statements of SQLAlchemy's messages name our own tables; they help nobody here."""
-    return str(getattr(error, "orig", None) or error)
 
 
 def _document(loaded: Loaded, done: Done) -> bytes:

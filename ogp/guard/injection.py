@@ -64,7 +64,7 @@ RULES = (  # (name, one of these is in every match in lower case, pattern)
     (
         "reveal",
         ("prompt", "instruction", "secret", "password", "passphrase", "access code"),
-        rf"{REVEAL}{few_words(3)}(?:(?:your|these|previous|prior|above|system|initial|hidden)"
+        rf"{REVEAL}{few_words(4)}(?:(?:your|these|previous|prior|above|system|initial|hidden)"
         rf"{SPACE}(?:system{SPACE})?(?:prompt|instructions)|the{SPACE}secret{SPACE}"
         rf"(?:password|passphrase|key|code|word))\b"
         rf"|\b(?:tell|give) me the (?:password|passphrase|access code)\b",

@@ -83,16 +83,7 @@ def test_an_open_text_is_held_as_far_as_a_rule_reaches() -> None:
 
 @pytest.mark.parametrize(
     "seed",
-    [
-        "AI ",
-        "answer a b c ",
-        "reveal a b c ",
-        "tell me ",
-        "ignore a b ",
-        "do anything ",
-        "your full ",
-    ]
-    + ["<|", "reveal your system ", "ignore,--- ", "without any ", " ", "set aside "],
+    ["AI ", "answer a b c ", "reveal a b c ", "tell me ", "ignore a b ", "do anything ", "<|", " "],
 )
 def test_time_is_linear(seed: str) -> None:
     def cost_s(chars: int) -> float:
