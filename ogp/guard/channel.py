@@ -75,6 +75,8 @@ class Channel:
         self._freed_chars = 0  # of the raw text, whatever its settled part
         self.fresh_chars = 0
         """What came since the last scan."""
+        self.grown_at = 0
+        """When it last grew, on a clock that its owner keeps."""
 
     @property
     def is_padded(self) -> bool:

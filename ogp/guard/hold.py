@@ -16,6 +16,8 @@ MAX_CHANNELS = 1_024
 """Texts of one answer that are followed; an answer of more is refused."""
 MAX_HELD_BYTES = 1024 * 1024
 """Bytes of events that may wait behind the first; then it is scanned as ended and passed on."""
+TURN_CHARS = 16
+"""A text may wait while each of the others grows by so much: choices come token by token."""
 SCANS_PER_CHAR = 4
 """A growing text is scanned when it has grown by a quarter of what must be looked at again."""
 
@@ -63,7 +65,7 @@ class HeldAnswer:
         self._held_bytes = 0
         hold_chars = max(scanner.hold_chars for scanner in policy.scanners)
         self._patience_chars = policy.window_chars + hold_chars
-        self._behind_chars = 0  # what came in other texts since the first held event's text grew
+        self._grown_chars = 0  # of all texts together
 
     def push(self, event: AnswerEvent) -> list[AnswerEvent]:
         """Take an event; what may leave now."""
@@ -72,7 +74,8 @@ class HeldAnswer:
             if text:
                 channel = self._channel(name)
                 marks.append(channel.append(text))
-                self._count_behind(channel, len(text))
+                self._grown_chars += len(text)
+                channel.grown_at = self._grown_chars
                 self._scan_if_due(channel)
         self._held.append(_Held(event, tuple(marks)))
         self._held_bytes += len(event.raw)
@@ -156,21 +159,19 @@ class HeldAnswer:
                 break
             self._held.popleft()
             self._held_bytes -= len(first.event.raw)
-            self._behind_chars = 0
             passed.append(first.event)
         return passed
 
-    def _count_behind(self, channel: Channel, chars: int) -> None:
-        """Count what comes while the first held event waits for a text that does not grow."""
-        if self._held and self._held[0].marks:
-            waits_for = [mark.channel for mark in self._held[0].marks if not mark.is_passed]
-            self._behind_chars = 0 if channel in waits_for else self._behind_chars + chars
-
     def _is_stuck(self) -> bool:
+        """Whether the first held event waits for a text that does not grow, or too many wait."""
         if len(self._held) < 2:
             return False
-        behind_bytes = self._held_bytes - len(self._held[0].event.raw)
-        return self._behind_chars > self._patience_chars or behind_bytes > MAX_HELD_BYTES
+        first = self._held[0]
+        if self._held_bytes - len(first.event.raw) > MAX_HELD_BYTES:
+            return True
+        grown_at = min(mark.channel.grown_at for mark in first.marks if not mark.is_passed)
+        patience_chars = self._patience_chars + TURN_CHARS * len(self._channels)
+        return self._grown_chars - grown_at > patience_chars
 
     def _free_first(self) -> None:
         """Let the first held event go, its texts scanned as if they had ended."""
@@ -178,4 +179,3 @@ class HeldAnswer:
             if not mark.is_passed:
                 self._ask(mark.channel.views(ended=True))
                 mark.channel.free()
-        self._behind_chars = 0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ogp.core.errors import ResponseBlockedError
-from ogp.core.types import AnswerEvent, InferenceRequest, Verdict
+from ogp.core.types import AnswerEvent, GuardState, InferenceRequest, Verdict
 from ogp.guard import hold
 from ogp.guard.base import Finding, View, ViewKind
 from ogp.guard.normalise import Normaliser
@@ -212,8 +212,34 @@ def test_a_text_that_stopped_growing_does_not_hold_the_rest() -> None:
     for event in guard.filter(STREAM, source(), lambda _: None):
         left.append(event)
     assert len(left) == 401
-    assert max(waiting) * len("word ") < 200 + 6 + 20
+    assert max(waiting) * len("word ") < 200 + 6 + 2 * 16 + 20
     assert waiting[-1] < 10
+
+
+def test_many_texts_that_stopped_growing_do_not_add_up() -> None:
+    left: list[AnswerEvent] = []
+    waiting: list[int] = []
+
+    def source() -> Iterator[AnswerEvent]:
+        for number in range(100):
+            yield from events_of("0123456789" * 8, channel=f"tool {number}")
+            waiting.append(number + 1 - len(left))
+
+    for event in make_guard("secret").filter(STREAM, source(), lambda _: None):
+        left.append(event)
+    assert len(left) == 100
+    assert max(waiting) < 25
+
+
+def test_texts_that_grow_in_turns_are_not_cut_short() -> None:
+    choices = [f"choice {number}" for number in range(60)]
+    events = [
+        event
+        for token in ("a ", "cat", "alogue ", "of ", "words")
+        for choice in choices
+        for event in events_of(token, channel=choice)
+    ]
+    assert Client(make_guard("cat", match_type="word"), events).events == events
 
 
 def test_a_phrase_over_a_text_that_was_let_go_is_still_blocked() -> None:
