@@ -84,16 +84,23 @@ running_pid() {  # the process of the state file, if it is still ours
     case $command_line in *gunicorn.conf.py* | *run_proxy.sh*) printf '%s\n' "$pid" ;; *) return 1 ;; esac
 }
 
-start_service() {
-    local pid output console
+refuse_second() {
+    local pid
     if pid=$(running_pid); then
         die "already running, process $pid, on $(sed -n 2p "$state_file")" \
             'Another one needs its own --data-dir and --port.'
     fi
+}
+
+start_service() {
+    local pid output console
+    refuse_second
     prepare_environment
     set_up
     console=$(dirname "${log_file:-$root/logs/x}")/proxy.log
     mkdir -p "$(dirname "$console")"
+    touch "$state_file" || die "cannot write $state_file" 'Choose another directory with --data-dir.'
+    refuse_second  # another start may have been faster meanwhile
     # Log lines go to the log file already; without one, standard output is the only place.
     if [ -n "$log_file" ]; then output=/dev/null; else output=$console; fi
     : >"$console"
@@ -105,7 +112,8 @@ start_service() {
     write_state "$pid" '' "${log_file:-$console}"
     if ! wait_until_answers "$pid"; then
         kill "$pid" 2>/dev/null || true
-        rm -f "$state_file" "$url_file"
+        [ "$(sed -n 1p "$state_file")" != "$pid" ] || rm -f "$state_file"
+        rm -f "$url_file"
         die "the proxy did not start; the end of ${log_file:-$console} and $console:" \
             "$(tail -n 5 "${log_file:-/dev/null}" 2>/dev/null)" "$(tail -n 15 "$console")"
     fi

@@ -235,6 +235,14 @@ def test_background_service_from_start_to_stop(service: Tree) -> None:
     assert service.run("stop").stdout == "Not running.\n"
 
 
+def test_logs_follows_the_log_of_the_service(service: Tree) -> None:
+    assert "there is no log" in service.run("logs").stderr
+    service.run("start", "--lite", "--port", "0")
+    following = Foreground(service, "logs")
+    assert json.loads(following.lines_to('"started"')[-1])["level"] == "info"
+    following.end(signal.SIGTERM)
+
+
 def test_start_of_the_demo_prints_working_requests(service: Tree) -> None:
     started = service.run("start", "--lite", "--demo", "--port", "0")
     streamed = next(line for line in started.stdout.splitlines() if line.startswith("  curl -N"))

@@ -309,6 +309,16 @@ def test_directory_that_is_no_environment_is_left_alone(sandbox: Sandbox) -> Non
     assert precious.exists()
 
 
+def test_environment_whose_python_is_gone_is_made_anew(sandbox: Sandbox) -> None:
+    sandbox.add_python("python3", 11)
+    leftover = sandbox.root / ".venv" / "pyvenv.cfg"
+    leftover.parent.mkdir()
+    leftover.write_text("home = /a/python/that/was/removed\n")
+    done = sandbox.run("install", "--lite")
+    assert done.returncode == 0
+    assert "==> Making" in done.stdout
+
+
 def test_commands_of_the_environment_find_the_project_from_anywhere(sandbox: Sandbox) -> None:
     sandbox.add_python("python3", 11)
     sandbox.run("install", "--lite")

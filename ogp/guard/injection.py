@@ -75,15 +75,15 @@ RULES = (  # (name, one of these is in every match in lower case, pattern)
         rf"\b(?:respond|answer|repl(?:y|ies)|act|speak|talk|operate|behave|assist|do|say|generate|comply|AI|model|assistant"
         rf"|chatbot|bot|anything|everything){few_words(4)}without (?:any )?"
         r"(?:(?:ethical|moral|safety|content) )?"
-        r"(?:restrictions|limitations|filters|filtering|censorship|guardrails)\b"
+        r"(?:restrictions|limitations|filters|censorship|guardrails)\b"
         r"|\bwithout any (?:(?:ethical|moral|content) )?"
-        r"(?:filters?|filtering|censorship|guardrails)\b",
+        r"(?:censorship|guardrails)\b",
     ),
     (
         "chat template",
         ("<|", "inst]", "sys>>"),
         r"<\|(?:im_start|im_end|system|user|assistant|endoftext|start_header_id|eot_id)\|>"
-        r"|\[/?INST\]|<</?SYS>>",
+        r"|(?-i:\[/?INST\]|<</?SYS>>)",
     ),
 )
 """Prompts that name `the system prompt` without asking for it pass, as developers talk about it."""

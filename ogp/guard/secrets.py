@@ -23,12 +23,14 @@ class Detector:
     cls: str
     hints: tuple[str, ...]
     """One of these, in lower case, is in each of its matches; spares most texts the search."""
+    whole: bool = False
+    """A letter or digit right before it undoes the match: its pattern begins anywhere."""
     window_chars: int = 2_048
     """It sees this much at a time: some take quadratic time over a long line."""
 
 
 DETECTORS = (
-    Detector("aws", "AWSKeyDetector", ("a3t", "abia", "acca", "akia", "asia", "aws")),
+    Detector("aws", "AWSKeyDetector", ("a3t", "abia", "acca", "akia", "asia", "aws"), whole=True),
     Detector("azure_storage_key", "AzureStorageKeyDetector", ("accountkey=",)),
     Detector("basic_auth", "BasicAuthDetector", ("://",)),
     Detector(
@@ -43,8 +45,8 @@ DETECTORS = (
     Detector("ibm_cos_hmac", "IbmCosHmacDetector", ("secret",)),
     Detector("jwt", "JwtTokenDetector", ("eyj",)),
     Detector("mailchimp", "MailchimpDetector", ("-us",)),
-    Detector("npm", "NpmDetector", (":_authtoken=",), 512),
-    Detector("openai", "OpenAIDetector", ("t3blbkfj",), 512),
+    Detector("npm", "NpmDetector", (":_authtoken=",), window_chars=512),
+    Detector("openai", "OpenAIDetector", ("t3blbkfj",), window_chars=512),
     Detector("private_key", "PrivateKeyDetector", ("private key", "putty-user-key-file")),
     Detector("pypi_token", "PypiTokenDetector", ("pypi-",)),
     Detector("sendgrid", "SendGridDetector", ("sg.",)),
@@ -56,8 +58,8 @@ DETECTORS = (
     ),
     Detector("square_oauth", "SquareOAuthDetector", ("sq0csp-",)),
     Detector("stripe", "StripeDetector", ("k_live_",)),
-    Detector("telegram_token", "TelegramBotTokenDetector", (":",)),
-    Detector("twilio", "TwilioKeyDetector", ("ac", "sk")),
+    Detector("telegram_token", "TelegramBotTokenDetector", (":",), whole=True),
+    Detector("twilio", "TwilioKeyDetector", ("ac", "sk"), whole=True),
 )
 """Each knows the shape of one issuer's secrets.
 
@@ -101,10 +103,13 @@ def _made(detector: Detector) -> Any:
 
 def _finds(detector: Detector, plugin: Any, view: View) -> bool:
     """Whether a secret ends after `view.start` and cannot be undone by what may follow."""
+    last = len(view.text) - (OVERLAP_CHARS if view.open else 0)
     for offset, window in _windows(view.text, detector.window_chars):
         for secret in plugin.analyze_string(window):
-            place = view.text.find(secret, max(view.start, offset))
-            if place >= 0 and (not view.open or place + OVERLAP_CHARS <= len(view.text)):
+            place = window.find(secret, max(0, view.start - offset))
+            while detector.whole and place > 0 and window[place - 1].isalnum():
+                place = window.find(secret, place + 1)
+            if place >= 0 and offset + place <= last:
                 return True
     return False
 

@@ -43,8 +43,15 @@ class TeeSink:
     The file is opened for appending, so lines of several workers never mix (POSIX `O_APPEND`).
     """
 
-    def __init__(self, descriptors: Sequence[int]) -> None:
-        self._descriptors = tuple(descriptors)
+    def __init__(self, descriptors: Sequence[int], *, file: int | None = None) -> None:
+        """Keep where to write.
+
+        Args:
+            descriptors: stay open, e.g. standard output.
+            file: closed by `close`.
+        """
+        self._descriptors = (*descriptors, *(() if file is None else (file,)))
+        self._file = file
 
     def write(self, line: bytes) -> int:
         """Write the line everywhere; a full disk or a closed pipe must not end a request."""
@@ -57,6 +64,21 @@ class TeeSink:
 
     def flush(self) -> None:
         """Nothing is buffered."""
+
+    def close(self) -> None:
+        """Close the file; a second call changes nothing."""
+        file, self._file = self._file, None
+        if file is not None:
+            self._descriptors = tuple(fd for fd in self._descriptors if fd != file)
+            os.close(file)
+
+
+class Loggers(structlog.BytesLoggerFactory):
+    """Makes structlog's loggers, and knows what they write to."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(file=sink)  # type: ignore[arg-type]  # it asks for a whole BinaryIO
+        self.sink = sink
 
 
 def drop_exception_text(
@@ -107,10 +129,9 @@ def configure_logging(settings: LoggingSettings, *, sink: Sink | None = None) ->
         sink: takes the lines instead of standard output and file; for tests.
     """
     if sink is None:
-        descriptors = [sys.stdout.fileno()]
-        if settings.file is not None:
-            descriptors.append(open_log(settings.file))
-        sink = TeeSink(descriptors)
+        file = None if settings.file is None else open_log(settings.file)
+        sink = TeeSink([sys.stdout.fileno()], file=file)
+    before = structlog.get_config()["logger_factory"]
     level = STDLIB_LEVELS[settings.level]
     structlog.configure(
         processors=[
@@ -121,9 +142,11 @@ def configure_logging(settings: LoggingSettings, *, sink: Sink | None = None) ->
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(file=sink),  # type: ignore[arg-type]
+        logger_factory=Loggers(sink),
         cache_logger_on_first_use=False,
     )
+    if isinstance(before, Loggers) and isinstance(before.sink, TeeSink):
+        before.sink.close()
     root = logging.getLogger()
     root.handlers = [StandardLibraryHandler()]
     root.setLevel(max(level, logging.INFO))

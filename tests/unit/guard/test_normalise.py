@@ -1,6 +1,7 @@
 """The second view: what it undoes, and that it does not depend on how a text was cut."""
 
 import time
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -96,6 +97,29 @@ def test_the_view_does_not_depend_on_how_the_text_was_cut(text: str, cuts: list[
     stream = NormalStream(NORMALISER)
     view = "".join(stream.feed(piece) for piece in pieces(text, cuts))
     assert view + stream.rest() == NORMALISER(text)
+
+
+@pytest.mark.parametrize("alphabet", ["ab .", "aо", "aоб ", "a \n", "a\u0e48о"])
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_the_view_of_single_characters_is_the_view_of_the_whole(
+    alphabet: str, data: st.DataObject
+) -> None:
+    """Few characters, in runs: such texts are all made of what a step has to wait for."""
+    runs = data.draw(
+        st.lists(st.tuples(st.sampled_from(alphabet), st.sampled_from([1, 1, 1, 2, 9, 31, 40])))
+    )
+    text = "".join(character * times for character, times in runs)
+    stream = NormalStream(NORMALISER)
+    view = "".join(stream.feed(character) for character in text)
+    assert view + stream.rest() == NORMALISER(text)
+
+
+def test_every_short_mixture_of_letters_and_separators_is_joined_alike_in_pieces() -> None:
+    for characters in product("a. ", repeat=8):
+        stream = NormalStream(NORMALISER)
+        view = "".join(map(stream.feed, characters))
+        assert view + stream.rest() == NORMALISER("".join(characters))
 
 
 @settings(max_examples=200, deadline=None)

@@ -93,11 +93,17 @@ def test_a_comment_in_the_text_hides_nothing() -> None:
         "ping 8.8.8.8",
         "the APERTURESCIENCE class",
         "eyJ is how tokens begin",
+        "arn:aws:ec2::123456789012:" + "ipam-resource-discovery-association/x",
+        "x" + SAMPLES["twilio"],
         "",
     ],
 )
 def test_ordinary_text_and_code_pass(text: str) -> None:
     assert not hit(text)
+
+
+def test_a_secret_is_found_behind_its_like_that_is_none() -> None:
+    assert hit(f"x{SAMPLES['telegram_token']} {SAMPLES['telegram_token']}")
 
 
 def test_the_reason_is_the_kind_and_not_the_secret() -> None:

@@ -122,6 +122,22 @@ def test_without_a_sink_lines_go_to_standard_output_and_the_file(
     assert json.loads(path.read_text())["event"] == "started"
 
 
+def test_a_new_configuration_closes_the_file_of_the_one_before(tmp_path: Path) -> None:
+    configure_logging(LoggingSettings(file=tmp_path / "old.log"))
+    before = structlog.get_config()["logger_factory"].sink
+    configure_logging(LoggingSettings(file=tmp_path / "new.log"))
+    structlog.get_logger().info("hello")
+    after = structlog.get_config()["logger_factory"].sink
+    before.close()
+    after.close()
+    structlog.reset_defaults()
+    logging.getLogger().handlers = []
+    assert (tmp_path / "old.log").read_bytes() == b""
+    assert b"hello" in (tmp_path / "new.log").read_bytes()
+    after.write(b"standard output alone\n")
+    assert b"alone" not in (tmp_path / "new.log").read_bytes()
+
+
 def test_without_a_file_lines_go_to_standard_output_only(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
