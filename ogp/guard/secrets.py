@@ -24,13 +24,13 @@ class Detector:
     hints: tuple[str, ...]
     """One of these, in lower case, is in each of its matches; spares most texts the search."""
     whole: bool = False
-    """A letter or digit right before it undoes the match: its pattern begins anywhere."""
+    """A letter or digit right before it undoes the match, e.g. the number of an account."""
     window_chars: int = 2_048
     """It sees this much at a time: some take quadratic time over a long line."""
 
 
 DETECTORS = (
-    Detector("aws", "AWSKeyDetector", ("a3t", "abia", "acca", "akia", "asia", "aws"), whole=True),
+    Detector("aws", "AWSKeyDetector", ("a3t", "abia", "acca", "akia", "asia", "aws")),
     Detector("azure_storage_key", "AzureStorageKeyDetector", ("accountkey=",)),
     Detector("basic_auth", "BasicAuthDetector", ("://",)),
     Detector(
@@ -59,7 +59,7 @@ DETECTORS = (
     Detector("square_oauth", "SquareOAuthDetector", ("sq0csp-",)),
     Detector("stripe", "StripeDetector", ("k_live_",)),
     Detector("telegram_token", "TelegramBotTokenDetector", (":",), whole=True),
-    Detector("twilio", "TwilioKeyDetector", ("ac", "sk"), whole=True),
+    Detector("twilio", "TwilioKeyDetector", ("ac", "sk")),
 )
 """Each knows the shape of one issuer's secrets.
 
