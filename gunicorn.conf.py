@@ -20,6 +20,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
 from gunicorn.workers.base import Worker
 
+from ogp.assembly import check
 from ogp.cli.options import config_path
 from ogp.settings.load import Loaded, load_settings
 from ogp.settings.problems import SettingsError
@@ -48,7 +49,7 @@ def load() -> Loaded:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         snapshot.unlink(missing_ok=True)
         os.environ[SNAPSHOT_VARIABLE] = str(snapshot)
-        return effective_config(path, snapshot, environ=os.environ, flags={}, log=log)
+        return effective_config(path, snapshot, environ=os.environ, flags={}, log=log, accept=check)
     except (SettingsError, OSError) as error:
         sys.exit(f"The configuration cannot be used:\n{error}")
 
@@ -61,7 +62,7 @@ def snapshot_name() -> str:
 def reloaded(path: Path | None, snapshot: Path) -> Loaded:
     """What holds after SIGHUP."""
     try:
-        return effective_config(path, snapshot, environ=os.environ, flags={}, log=log)
+        return effective_config(path, snapshot, environ=os.environ, flags={}, log=log, accept=check)
     except OSError as error:  # the disk is full: the new file is good but cannot be handed on
         log.error("configuration cannot be kept, the last one stays", error=type(error).__name__)
         return load_settings(snapshot, environ=os.environ, flags={})

@@ -32,6 +32,7 @@ from ogp.queueing.manager import QueueManager
 from ogp.queueing.parallelism import memory_report, resolve_parallel
 from ogp.routing.health import HealthMonitor
 from ogp.routing.router import UpstreamRouter
+from ogp.settings.problems import Problem, SettingsError
 from ogp.settings.schema import ACTIVE_RESERVE, OWN_RESERVE, Settings
 from ogp.state.memory import MemorySlotTable
 from ogp.storage.engine import Database
@@ -160,6 +161,18 @@ class Services:
             "/queue/stats": QueueStatsResource(queues),
             "/queue/memory": ReportResource(memory_report),
         }
+
+
+def check(settings: Settings) -> None:
+    """See whether everything can be built, patterns of the guard included; touches nothing.
+
+    Raises:
+        SettingsError: it names what cannot be used and says why.
+    """
+    try:
+        build(settings)
+    except ValueError as error:
+        raise SettingsError([Problem("guard", "", "as configured", str(error))]) from error
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Services:

@@ -35,9 +35,12 @@ def check(context: click.Context, file: Path | None, *, as_json: bool) -> None:
     Without FILE: $CONFIG_FILE, else ./config.yaml if there is one. Exit status 1 if it would be
     refused; every problem is listed.
     """
+    from ogp import assembly  # the whole service: too slow to import for every command
+
     path = config_path(file)
     try:
         loaded = load_settings(path, environ=os.environ, flags={})
+        assembly.check(loaded.settings)
     except SettingsError as error:
         _show_problems(error.problems, as_json=as_json)
         context.exit(1)

@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from ogp.settings.load import Loaded, load_content, load_settings
 from ogp.settings.problems import SettingsError
+from ogp.settings.schema import Settings
 from ogp.settings.yaml_file import read_file
 
 
@@ -19,6 +20,13 @@ class Log(Protocol):
         ...
 
 
+Accept = Callable[[Settings], None]
+
+
+def everything(_settings: Settings) -> None:
+    """Accept all settings."""
+
+
 def effective_config(
     path: Path | None,
     snapshot: Path,
@@ -26,6 +34,7 @@ def effective_config(
     environ: Mapping[str, str],
     flags: Mapping[str, Any],
     log: Log,
+    accept: Accept = everything,
 ) -> Loaded:
     """The configuration to run with from now on; the master calls this at every (re)load.
 
@@ -39,6 +48,7 @@ def effective_config(
         environ: the environment.
         flags: dotted key -> value.
         log: told about every problem, and that the last good configuration stays.
+        accept: raises `SettingsError` for settings that are well formed but cannot be used.
 
     Raises:
         SettingsError: the configuration is bad and there is no usable snapshot.
@@ -46,6 +56,7 @@ def effective_config(
     try:
         content = b"" if path is None else read_file(path)
         loaded = load_content(content, str(path), environ=environ, flags=flags)
+        accept(loaded.settings)
     except SettingsError as error:
         return _last_good(error, snapshot, environ=environ, flags=flags, log=log)
     _replace(snapshot, content)

@@ -183,7 +183,7 @@ class InvisibleTextSettings(Section):
 
 
 class InjectionRulesSettings(Section):
-    """Rules against override and prompt-extraction attempts; English, 0.2 % false hits."""
+    """Rules against override and prompt-extraction attempts; English; most attacks pass them."""
 
     enabled: bool = True
     """Whether it scans."""

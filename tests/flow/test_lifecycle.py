@@ -113,3 +113,18 @@ def test_a_revoked_user_is_refused_at_once(upstream: DemoServer, tmp_path: Path)
         assert proxy.get("/queue/stats").status_code == 200
         proxy.deactivate("alice")
         assert proxy.get("/queue/stats").status_code == 401
+
+
+def test_a_pattern_the_guard_cannot_use_keeps_the_last_good_file(
+    upstream: DemoServer, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(FORBID)
+    with Proxy(tmp_path, upstream.url) as proxy:
+        config.write_text(
+            "guard: {input_scanners: {regex: {patterns: [{name: slow, pattern: '(a+)+$'}]}}}\n"
+        )
+        reload(proxy, '"event":"started"', 2)
+        assert "last good configuration stays in use" in proxy.output.text()
+        assert "slow" in proxy.output.text()
+        assert proxy.post("/api/chat", CHAT).status_code == 403

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from falcon.testing import TestClient
 
-from ogp.assembly import Services, build
+from ogp.assembly import Services, build, check
 from ogp.demo.server import DemoServer
+from ogp.settings.problems import SettingsError
 from ogp.settings.schema import Settings
 from ogp.storage.migrate import migrate
 
@@ -74,3 +75,11 @@ def test_with_authentication_nobody_passes_without_a_token(tmp_path: Path) -> No
     answer = TestClient(services.app).simulate_get("/config", remote_addr="127.0.0.1")
     services.stop()
     assert answer.status_code == 401
+
+
+def test_settings_that_cannot_be_built_are_refused_with_the_reason(tmp_path: Path) -> None:
+    check(make_settings(tmp_path))
+    regex = {"patterns": [{"name": "slow", "pattern": "(a+)+$"}]}
+    with pytest.raises(SettingsError, match="slow"):
+        check(make_settings(tmp_path, guard={"input_scanners": {"regex": regex}}))
+    assert list(tmp_path.iterdir()) == []

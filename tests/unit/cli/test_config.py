@@ -157,3 +157,10 @@ def test_a_terminal_gets_a_table_of_its_width(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "60")
     output = click.unstyle(run("show").stdout)
     assert max(len(line) for line in output.splitlines()) <= 60
+
+
+def test_what_only_the_guard_can_tell_is_checked_as_well() -> None:
+    write("guard: {input_scanners: {regex: {patterns: [{name: slow, pattern: '(a+)+$'}]}}}\n")
+    result = run("check")
+    assert result.exit_code == 1
+    assert "slow" in result.stdout

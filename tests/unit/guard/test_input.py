@@ -8,6 +8,7 @@ import pytest
 
 from ogp.core.errors import GuardError, PromptBlockedError
 from ogp.core.types import GuardState, InferenceRequest, TextKind, TextPart, Verdict
+from ogp.guard.ban import BanSubstringsScanner
 from ogp.guard.base import Finding, View, ViewKind
 from ogp.guard.input import PromptGuard, build_input_guard, texts_of
 from ogp.guard.normalise import Normaliser
@@ -58,8 +59,9 @@ class Broken:
 
 
 def guard_with_broken(*phrases: str, block_on_error: bool = True) -> PromptGuard:
-    scanners = (Broken(), *make_guard(*phrases)._scanners)
-    return PromptGuard(scanners, Normaliser(), block_on_error=block_on_error)
+    normaliser = Normaliser()
+    ban = BanSubstringsScanner(phrases, "str", normaliser)
+    return PromptGuard((Broken(), ban), normaliser, block_on_error=block_on_error)
 
 
 def test_a_clean_prompt_passes_with_one_report() -> None:
