@@ -152,13 +152,14 @@ class Services:
     def _own(
         self, settings: Settings, health: HealthReport, queues: QueueManager
     ) -> dict[str, OwnResource]:
+        statistics = {"/queue/stats": QueueStatsResource(queues)}
         return {
+            **(statistics if settings.queue.stats_enabled else {}),
             "/": RootResource(self._monitor.any_up),
             "/up": PublicReportResource(lambda: {"status": "up"}),
             "/health": PublicReportResource(health),
             "/ready": ReadyResource(health.obstacles),
             "/config": ConfigResource(settings),
-            "/queue/stats": QueueStatsResource(queues),
             "/queue/memory": ReportResource(memory_report),
         }
 

@@ -149,6 +149,20 @@ class GuardError(GatewayError):
         self.verdict = verdict
 
 
+class GuardBusyError(GuardError):
+    """A scanner had no time for this text before its deadline."""
+
+    code = "guard_busy"
+    retry_after_s = 5.0
+
+
+class GuardUnavailableError(GuardError):
+    """A scanner that is asked for cannot be loaded."""
+
+    code = "guard_unavailable"
+    retry_after_s = 30.0
+
+
 class QueueFullError(GatewayError):
     """The model already has `max_queue` requests waiting."""
 

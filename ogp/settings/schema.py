@@ -134,7 +134,7 @@ class QueueSettings(Section):
     request_timeout_s: Positive = 300.0
     """From arrival to the first byte of the answer, the wait for a slot included, in seconds."""
     stats_enabled: bool = True
-    """Whether `/queue/stats` tells per-model figures."""
+    """Whether there is a `/queue/stats`."""
 
 
 class BanSubstringsSettings(Section):
@@ -200,6 +200,37 @@ class TokenLimitSettings(Section):
     """Most tokens."""
 
 
+class ModelScannerSettings(Section):
+    """A scanner that asks a model."""
+
+    enabled: bool | Literal["auto", "optional"] = "auto"
+    """`auto` scans if the weights are there, `true` is degraded without them (requests are refused
+    while `block_on_error` holds), `optional` is degraded but lets requests pass."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Least score that counts as a hit, between 0 and 1."""
+    action: Literal["block", "flag"] = "block"
+    """`flag` lets the text pass and records the hit."""
+    path: Path | None = None
+    """Directory of the weights; null takes the scanner's own below `guard.models.path`."""
+
+
+class ModelsSettings(Section):
+    """Where models lie and how they run (`guard.models:`)."""
+
+    path: Path = Path("models")
+    """One directory per scanner; only local files are read."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where models run; `auto` takes mps, then cuda, then cpu. A device that is absent: cpu."""
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
+    """Windows scored at once; `auto`: one per core and worker, on a GPU one."""
+    timeout_s: Positive = 30.0
+    """Longest time for all models of one text, the wait for a thread included, in seconds."""
+    max_pending: Annotated[int, Field(ge=1, le=100_000)] = 2048
+    """Windows that may wait for a thread; a text that does not fit any more gets 503."""
+    max_windows: Annotated[int, Field(ge=1, le=10_000)] = 512
+    """Windows of one text; a longer one gets 413, nothing is ever cut off."""
+
+
 class InputScannersSettings(Section):
     """What looks at prompts (`guard.input_scanners:`)."""
 
@@ -209,6 +240,8 @@ class InputScannersSettings(Section):
     invisible_text: InvisibleTextSettings = InvisibleTextSettings()
     injection_rules: InjectionRulesSettings = InjectionRulesSettings()
     token_limit: TokenLimitSettings = TokenLimitSettings()
+    prompt_injection: ModelScannerSettings = ModelScannerSettings(threshold=0.92)
+    toxicity: ModelScannerSettings = ModelScannerSettings()
 
 
 class OutputScannersSettings(Section):
@@ -218,6 +251,7 @@ class OutputScannersSettings(Section):
     regex: RegexSettings = RegexSettings()
     secrets: SecretsSettings = SecretsSettings(enabled=False)
     invisible_text: InvisibleTextSettings = InvisibleTextSettings()
+    toxicity: ModelScannerSettings = ModelScannerSettings()
 
 
 class GuardSettings(Section):
@@ -231,6 +265,7 @@ class GuardSettings(Section):
     """A scanner that fails refuses the request (503) rather than letting it pass unscanned."""
     output_window_chars: AtLeastOne = 200
     """Most characters of a streamed answer that are gathered before they are scanned."""
+    models: ModelsSettings = ModelsSettings()
     input_scanners: InputScannersSettings = InputScannersSettings()
     output_scanners: OutputScannersSettings = OutputScannersSettings()
 

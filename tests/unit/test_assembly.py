@@ -83,3 +83,10 @@ def test_settings_that_cannot_be_built_are_refused_with_the_reason(tmp_path: Pat
     with pytest.raises(SettingsError, match="slow"):
         check(make_settings(tmp_path, guard={"input_scanners": {"regex": regex}}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_queue_statistics_can_be_switched_off(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, auth={"enabled": False}, queue={"stats_enabled": False})
+    client = TestClient(build(settings).app)
+    assert client.simulate_get("/queue/memory", remote_addr="127.0.0.1").status_code == 200
+    assert client.simulate_get("/queue/stats", remote_addr="127.0.0.1").status_code == 404
