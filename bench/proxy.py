@@ -37,7 +37,7 @@ class Target:
 
     name: str
     url: str
-    token: str = "none"  # noqa: S105 - no secret: those in front check none
+    token: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from ogp.core.clock import Clock, SystemClock
 from ogp.core.types import Route
 from ogp.dialects.ollama import OllamaDialect
 from ogp.gateway import Gateway
-from ogp.guard.input import build_input_guard
-from ogp.guard.output import build_output_guard
+from ogp.guard.engine import GuardEngine
+from ogp.http.admin import CacheCleanupResource, CacheClearResource
 from ogp.http.app import build_app
 from ogp.http.control import (
     ConfigResource,
@@ -62,6 +62,7 @@ class Services:
             settings=settings.audit,
             clock=clock,
         )
+        self._engine = GuardEngine(settings, clock)
         self._watcher = ClientWatcher()
         routes = (Route("ollama", settings.upstream.url.rstrip("/")),)
         self._monitor = HealthMonitor(
@@ -78,6 +79,7 @@ class Services:
             (self._database.start, self._database.stop),
             (self._writer.start, lambda: self._writer.stop(STOP_TIMEOUT_S)),
             (self._audit.start, lambda: self._audit.stop(STOP_TIMEOUT_S)),
+            (self._engine.start, self._engine.stop),
             (self._watcher.start, self._watcher.stop),
             (self._monitor.start, self._monitor.stop),
         ):
@@ -93,8 +95,7 @@ class Services:
 
     def _build(self) -> WSGIApplication:
         settings, clock = self._settings, self._clock
-        input_guard = build_input_guard(settings.guard)
-        output_guard = build_output_guard(settings.guard)
+        engine = self._engine
         parallel = resolve_parallel(settings.queue.parallel)
         queues = QueueManager(
             settings.queue,
@@ -110,11 +111,11 @@ class Services:
             dialects={dialect.name: dialect},
             policy=FieldPolicy(settings.access.allow_restricted_fields),
             router=self._router,
-            input_guard=input_guard,
+            input_guard=engine.input,
             queue=queues,
             audit=self._audit,
             upstreams=self._upstreams,
-            output_guard=output_guard,
+            output_guard=engine.output,
             max_answer_bytes=settings.upstream.max_response_bytes,
         )
         health = HealthReport(
@@ -124,7 +125,7 @@ class Services:
             monitor=self._monitor,
             router=self._router,
             audit=self._audit.status,
-            scanners={"input": input_guard.describe(), "output": output_guard.describe()},
+            guard=engine,
         )
         app = build_app(
             settings=settings,
@@ -161,6 +162,8 @@ class Services:
             "/ready": ReadyResource(health.obstacles),
             "/config": ConfigResource(settings),
             "/queue/memory": ReportResource(memory_report),
+            "/admin/cache/clear": CacheClearResource(self._engine.cache),
+            "/admin/cache/cleanup": CacheCleanupResource(self._engine.cache),
         }
 
 

@@ -152,13 +152,22 @@ install_guard() {  # [retry]; a failure is said and remembered, and does not pre
         case $requirement in '' | '#'*) continue ;; esac
         step "Installing $requirement for the guard extras (large, once; --lite goes without)"
         if ! pip_install -c "$constraints" "$requirement"; then
+            restore_detect_secrets
             mark guard "failed $(fingerprint guard)"
             warn "$requirement could not be installed: the proxy starts WITHOUT the guard extras." \
                 './run_proxy.sh install tries again.'
             return
         fi
     done <requirements/guard.txt
+    restore_detect_secrets
     mark guard "$(fingerprint guard)"
+}
+
+restore_detect_secrets() {  # llm-guard brings a fork, bc-detect-secrets, into the same directory
+    local only=$venv/.ogp-detect-secrets
+    sed -n '/^detect-secrets==/,/# via/p' requirements/core.txt >"$only"
+    pip_install --force-reinstall --no-deps --require-hashes -r "$only" ||
+        die 'detect-secrets could not be put back: without it secrets in prompts are not seen'
 }
 
 install_dev() {  # what run_tests.sh needs

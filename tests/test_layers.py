@@ -38,6 +38,8 @@ HOMES: dict[str, frozenset[str]] = {
     "falcon": frozenset({"http", "dashboard"}),
     "gunicorn": frozenset({"http"}),
     "llm_guard": frozenset({"guard"}),
+    "numpy": frozenset({"guard"}),
+    "onnx": frozenset({"guard"}),
     "onnxruntime": frozenset({"guard"}),
     "psutil": frozenset({"queueing", "telemetry"}),
     "pydantic": frozenset({"settings"}),
@@ -45,7 +47,9 @@ HOMES: dict[str, frozenset[str]] = {
     "rich": frozenset({"cli"}),
     "sqlalchemy": frozenset({"storage", "auth", "audit"}),
     "structlog": LOGGING,
+    "tokenizers": frozenset({"guard"}),
     "torch": frozenset({"guard"}),
+    "transformers": frozenset({"guard"}),
     "urllib3": frozenset({"upstream"}),
     "yaml": frozenset({"settings"}),
 }
@@ -54,8 +58,13 @@ HOMES: dict[str, frozenset[str]] = {
 ANYWHERE = frozenset({"orjson"})
 """For our own answers and log lines."""
 
-ONE_MODULE = frozenset({"detect_secrets", "gunicorn", "llm_guard", "onnxruntime", "torch"})
-"""Heavy or replaceable: a single module adapts each of them."""
+ONE_MODULE = frozenset({"detect_secrets", "gunicorn", "llm_guard"})
+"""Replaceable: a single module adapts each of them."""
+
+HEAVY = frozenset(
+    {"llm_guard", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers"}
+)
+"""Seconds and hundreds of megabytes: imported inside functions only."""
 
 
 def module_name(path: Path, root: Path = ROOT) -> str:
@@ -140,7 +149,7 @@ def test_imports_point_down_and_third_parties_stay_at_home(path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", sorted(ONE_MODULE))
-def test_heavy_package_has_at_most_one_module(package: str) -> None:
+def test_replaceable_package_has_at_most_one_module(package: str) -> None:
     users = [
         module_name(path)
         for path in own_modules()
@@ -150,6 +159,26 @@ def test_heavy_package_has_at_most_one_module(package: str) -> None:
         )
     ]
     assert len(users) <= 1, users
+
+
+def runs_at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """Statements outside functions."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            yield node
+            yield from runs_at_import(node)
+
+
+@pytest.mark.parametrize("path", own_modules(), ids=module_name)
+def test_heavy_packages_are_imported_inside_functions_only(path: Path) -> None:
+    statements = [
+        node
+        for node in runs_at_import(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    source = "\n".join(ast.unparse(node) for node in statements)
+    tops = {name.partition(".")[0] for name in imports_of(source, package_of(path))}
+    assert tops & HEAVY == set()
 
 
 def test_every_part_of_the_package_is_in_a_layer() -> None:

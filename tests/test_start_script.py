@@ -197,6 +197,20 @@ def test_python_too_new_for_the_guard_extras_offers_lite(sandbox: Sandbox) -> No
     assert not (sandbox.root / ".venv").exists()
 
 
+GUARD_EXTRAS = [
+    "torch==2.13.0",
+    "llm-guard==0.3.16",
+    "onnx==1.23.2",
+    "onnxruntime==1.31.1",
+    ".ogp-detect-secrets",
+]
+
+
+def asked_for(pip_calls: list[str]) -> list[str]:
+    """The requirement, or the file of them, that each call of pip ends with."""
+    return [call.rsplit(" ", 1)[1].rsplit("/", 1)[-1] for call in pip_calls]
+
+
 def test_python_too_new_for_the_guard_extras_serves_lite(sandbox: Sandbox) -> None:
     sandbox.add_python("python3", 13)
     assert sandbox.run("install", "--lite").returncode == 0
@@ -226,11 +240,26 @@ def test_lite_installs_the_core_with_hashes_and_nothing_else(sandbox: Sandbox) -
 def test_full_install_adds_torch_alone_and_then_llm_guard(sandbox: Sandbox) -> None:
     sandbox.add_python("python3", 11)
     sandbox.run("install")
-    assert [call.rsplit(" ", 1)[1] for call in sandbox.pip_calls()] == [
-        "requirements/core.txt",
-        "torch==2.13.0",
-        "llm-guard==0.3.16",
-    ]
+    assert asked_for(sandbox.pip_calls()) == ["core.txt", *GUARD_EXTRAS]
+
+
+def test_the_fork_that_llm_guard_brings_is_overwritten_with_the_pinned_files(
+    sandbox: Sandbox,
+) -> None:
+    sandbox.add_python("python3", 11)
+    sandbox.run("install")
+    last = sandbox.pip_calls()[-1]
+    assert "--force-reinstall --no-deps --require-hashes" in last
+    pinned = (sandbox.root / ".venv" / ".ogp-detect-secrets").read_text()
+    assert pinned.startswith("detect-secrets==1.5.0 ")
+    assert pinned.count("--hash=sha256:") >= 1
+    assert pinned.count("==") == 1
+
+
+def test_the_fork_is_overwritten_also_where_a_later_extra_fails(sandbox: Sandbox) -> None:
+    sandbox.add_python("python3", 11)
+    sandbox.run("install", PIP_FAILS_ON="onnxruntime")
+    assert asked_for(sandbox.pip_calls())[-1] == ".ogp-detect-secrets"
 
 
 def test_guard_extras_cannot_change_versions_of_the_core(sandbox: Sandbox) -> None:
@@ -260,7 +289,7 @@ def test_changed_requirements_are_installed(sandbox: Sandbox, name: str) -> None
     with (sandbox.root / "requirements" / name).open("a") as file:
         file.write("# changed\n")
     sandbox.run("install")
-    assert len(sandbox.pip_calls()) == {"core.txt": 1, "guard.txt": 2}[name]
+    assert len(sandbox.pip_calls()) == {"core.txt": 1, "guard.txt": len(GUARD_EXTRAS)}[name]
 
 
 def test_failed_guard_extra_is_said_and_does_not_prevent_the_start(sandbox: Sandbox) -> None:
@@ -276,10 +305,7 @@ def test_failed_guard_extra_is_tried_again_by_install(sandbox: Sandbox) -> None:
     sandbox.run("install", PIP_FAILS_ON="llm-guard")
     sandbox.pip_calls()
     sandbox.run("install")
-    assert [call.rsplit(" ", 1)[1] for call in sandbox.pip_calls()] == [
-        "torch==2.13.0",
-        "llm-guard==0.3.16",
-    ]
+    assert asked_for(sandbox.pip_calls()) == GUARD_EXTRAS
 
 
 def test_failed_core_stops_with_a_remedy_and_is_tried_again(sandbox: Sandbox) -> None:

@@ -125,6 +125,8 @@ class Verdict:
     results: tuple[ScannerResult, ...] = ()
     unscanned: tuple[str, ...] = ()
     """Kinds of content that no scanner could read, e.g. `images`."""
+    cached: bool = False
+    """Given earlier to the same text under the same scanners; nothing was scanned now."""
 
     @property
     def failed(self) -> tuple[ScannerResult, ...]:
@@ -134,15 +136,17 @@ class Verdict:
     @property
     def flagged(self) -> tuple[ScannerResult, ...]:
         """Hits that were recorded and let through."""
-        return tuple(result for result in self.results if result.passed and result.score > 0)
+        return tuple(result for result in self.results if result.passed and result.reason)
 
     def summary(self) -> str:
         """Text for the audit log: `clean`, `blocked:ban_substrings`, `error:secrets`, `off`.
 
-        Notes follow a semicolon: `clean;flagged:injection_rules;unscanned:images`.
+        Notes follow a semicolon: `clean;cached;flagged:injection_rules;unscanned:images`.
         """
         names = ",".join(result.scanner for result in self.failed)
         notes = [f"{self.state}:{names}" if names else str(self.state)]
+        if self.cached:
+            notes.append("cached")
         if self.flagged:
             notes.append("flagged:" + ",".join(result.scanner for result in self.flagged))
         if self.unscanned:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from ogp.guard.base import Finding, View, ViewKind, settled_by_hold
+from ogp.guard.base import Finding, View, ViewKind, identity_of, settled_by_hold
 
 MAX_PHRASE_CHARS = 200
 GROUPING_DEPTH = 3
@@ -46,6 +46,7 @@ class BanSubstringsScanner:
         self._facts = {"phrases": len(phrases), "match_type": match_type}
         self._pattern = re.compile(_any_of([_atoms(form, self._words) for form in self._numbers]))
         self.hold_chars = max(map(len, self._numbers)) + self._words
+        self._identity = identity_of(self.name, tuple(phrases), match_type)
 
     def scan(self, view: View) -> Finding | None:
         """The first phrase; one at the open end of a text waits for its word boundary."""
@@ -63,6 +64,10 @@ class BanSubstringsScanner:
     def describe(self) -> Mapping[str, int | str]:
         """How many phrases, and how they are matched."""
         return self._facts
+
+    def identity(self) -> str:
+        """The phrases, in their order, and how they are matched."""
+        return self._identity
 
 
 def _atoms(phrase: str, words: bool) -> tuple[str, ...]:

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Protocol
 
 
 class ViewKind(StrEnum):
-    """One text is looked at in two forms."""
+    """The forms in which one text is looked at."""
 
     RAW = "raw"
     """As it was decoded; what the model or the client reads."""
     NORMALISED = "normalised"
     """Without disguise, see `guard.normalise`; only ever scanned, never sent."""
+    JOINED = "joined"
+    """The running text of a prompt as one, once; for scanners that are too slow to see it twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,15 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a scanner hit."""
+    """What a scanner hit, or how far from a hit it was."""
 
     reason: str
     """Names a rule or a class; never repeats the text."""
     score: float = 1.0
     blocks: bool = True
     """False records the hit and lets the text pass."""
+    hit: bool = True
+    """False keeps the score of a text that passes; `reason` is then empty and `blocks` False."""
 
 
 class Scanner(Protocol):
@@ -69,6 +74,24 @@ class Scanner(Protocol):
     def describe(self) -> Mapping[str, int | str]:
         """What `/health` may show: counts and modes, no phrases and no patterns."""
         ...
+
+    def identity(self) -> str:
+        """Differs whenever a finding could: verdicts are remembered under it.
+
+        Name, every setting that matters, version of rules or libraries; for a model the hash of its
+        files, its precision, and whether it is there at all. Phrases and patterns only as a hash,
+        see `identity_of`. Asked for with every text, hence made beforehand. It may change while a
+        model loads: a verdict is remembered if it was the same before and after the scan.
+        """
+        ...
+
+
+def identity_of(name: str, *facts: object) -> str:
+    """`Scanner.identity` of a scanner whose findings follow from its name and these facts.
+
+    The facts are texts, numbers, tuples and frozen dataclasses of them: their `repr` says all.
+    """
+    return f"{name}:{sha256(repr(facts).encode(errors='backslashreplace')).hexdigest()}"
 
 
 def settled_by_hold(view: View, hold_chars: int) -> int:

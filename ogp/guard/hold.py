@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ogp.core.errors import GuardError, ResponseBlockedError
+from ogp.core.errors import ResponseBlockedError, TooLargeError
 from ogp.core.ports import Report
 from ogp.core.types import AnswerEvent, InferenceRequest, TextKind, Verdict
 from ogp.guard.base import Finding, Scanner, View
+from ogp.guard.cache import Direction, VerdictCache, remembered, verdict_key
 from ogp.guard.channel import Channel, Mark
 from ogp.guard.normalise import Normaliser
 from ogp.guard.tally import Tally, blocking_names, refusal_facts
@@ -34,6 +35,8 @@ class Policy:
     """A scanner that fails ends the answer."""
     window_chars: int
     """Most characters that are gathered before they are scanned."""
+    cache: VerdictCache | None = None
+    """Asked for the whole text of an answer that is not streamed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class HeldAnswer:
             part.text for part in request.texts if part.kind is TextKind.CONTENT
         )
         self._tally = Tally()
+        self._verdict: Verdict | None = None  # of the whole answer
         self._channels: dict[str, Channel] = {}
         self._held: deque[_Held] = deque()
         self._held_bytes = 0
@@ -89,18 +93,27 @@ class HeldAnswer:
 
     def finish(self) -> list[AnswerEvent]:
         """Nothing follows: scan what is left, report, and let everything go."""
-        for channel in self._channels.values():
-            self._ask(channel.views(ended=True))
+        cache = None if self._streamed else self._policy.cache
+        self._verdict = remembered(cache, self._key, self._scan_rest)
         self.report_once()
         return [held.event for held in self._held]
 
     def report_once(self) -> Verdict:
         """Report what is known now, unless that was done already."""
-        verdict = self._tally.verdict()
+        verdict = self._verdict or self._tally.verdict()
         if not self._reported:
             self._reported = True
             self._report(verdict)
         return verdict
+
+    def _scan_rest(self) -> Verdict:
+        for channel in self._channels.values():
+            self._ask(channel.views(ended=True))
+        return self._tally.verdict()
+
+    def _key(self) -> bytes:
+        texts = [piece for held in self._held for pair in held.event.texts for piece in pair]
+        return verdict_key(Direction.OUTPUT, self._policy.scanners, [self._prompt, *texts])
 
     def _channel(self, name: str) -> Channel:
         channel = self._channels.get(name)
@@ -125,7 +138,10 @@ class HeldAnswer:
 
     def _ask(self, views: Sequence[View]) -> None:
         for scanner in self._policy.scanners:
-            self._tally.ask(scanner, views)
+            try:
+                self._tally.ask(scanner, views)
+            except TooLargeError:
+                self._refuse(scanner.name, Finding("too long to be scanned"))
             if self._tally.is_blocked:
                 self._stop()
         if self._tally.has_errors and self._policy.block_on_error:
@@ -140,7 +156,7 @@ class HeldAnswer:
         self._held.clear()
         verdict = self.report_once()
         if not self._tally.is_blocked:
-            raise GuardError("The guard failed, so the answer was withheld.", verdict)
+            raise self._tally.failure("the answer was withheld")
         names = blocking_names(verdict)
         raise ResponseBlockedError(
             f"The answer was refused by the guard ({names}).",

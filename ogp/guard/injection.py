@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from ogp.guard.base import Finding, View, ViewKind, settled_by_hold
+from ogp.guard.base import Finding, View, ViewKind, identity_of, settled_by_hold
 
 SPACE = r"[\s,:;'\"()*-]{1,4}"
 LONGEST_CHARS = 200
@@ -98,6 +98,7 @@ class InjectionRulesScanner:
 
     def __init__(self, action: Literal["block", "flag"]) -> None:
         self._action = action
+        self._identity = identity_of(self.name, RULES, action)
         self._rules = tuple(
             (name, hints, re.compile(rule, re.IGNORECASE)) for name, hints, rule in RULES
         )
@@ -117,3 +118,7 @@ class InjectionRulesScanner:
     def describe(self) -> Mapping[str, int | str]:
         """How many rules, and what a hit does."""
         return {"rules": len(self._rules), "action": self._action}
+
+    def identity(self) -> str:
+        """The rules, and what a hit does."""
+        return self._identity

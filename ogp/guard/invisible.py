@@ -7,7 +7,7 @@ between Persian or Indic letters, single marks of direction, closed embeddings, 
 import re
 from collections.abc import Mapping
 
-from ogp.guard.base import Finding, View, ViewKind
+from ogp.guard.base import Finding, View, ViewKind, identity_of
 
 UNSEEN = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065"
@@ -68,6 +68,7 @@ class InvisibleTextScanner:
     hold_chars = DIRECTION_CHARS
 
     def __init__(self) -> None:
+        self._identity = identity_of(self.name, RULES)
         self._rules = tuple((reason, reach, re.compile(rule)) for reason, reach, rule in RULES)
         self._direction = re.compile(rf"[\u202a-\u202e{ISOLATE}]")
         self._near = re.compile(rf"[\U0001f3f4{TAGS}{UNSEEN}{PRIVATE}]")
@@ -100,3 +101,7 @@ class InvisibleTextScanner:
     def describe(self) -> Mapping[str, int | str]:
         """How many rules there are."""
         return {"rules": len(self._rules)}
+
+    def identity(self) -> str:
+        """The rules."""
+        return self._identity

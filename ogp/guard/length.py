@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ogp.guard.base import Finding, View, ViewKind
+from ogp.guard.base import Finding, View, ViewKind, identity_of
 
 CHARS_PER_TOKEN = 4
 """Common for English prose; other languages and code have fewer characters per token."""
@@ -17,6 +17,7 @@ class TokenLimitScanner:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._identity = identity_of(self.name, limit, CHARS_PER_TOKEN)
 
     def scan(self, view: View) -> Finding | None:
         """Compare the estimate, rounded up, with the limit."""
@@ -31,3 +32,7 @@ class TokenLimitScanner:
     def describe(self) -> Mapping[str, int | str]:
         """The limit, and that it is compared with an estimate."""
         return {"limit": self._limit, "counts": f"estimate, 1 token per {CHARS_PER_TOKEN} chars"}
+
+    def identity(self) -> str:
+        """The limit."""
+        return self._identity

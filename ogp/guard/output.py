@@ -6,6 +6,7 @@ from ogp.core.errors import UpstreamError
 from ogp.core.ports import Report
 from ogp.core.types import AnswerEvent, GuardState, InferenceRequest, Verdict
 from ogp.guard.base import Scanner, ViewKind
+from ogp.guard.cache import VerdictCache
 from ogp.guard.hold import HeldAnswer, Policy
 from ogp.guard.normalise import Normaliser
 from ogp.guard.scanners import OUTPUT_NAMES, describe, output_scanners
@@ -22,6 +23,7 @@ class AnswerGuard:
         *,
         block_on_error: bool,
         window_chars: int,
+        cache: VerdictCache | None = None,
     ) -> None:
         """Keep what every answer needs.
 
@@ -30,10 +32,15 @@ class AnswerGuard:
             normaliser: makes the second view.
             block_on_error: a scanner that fails ends the answer.
             window_chars: most characters that are gathered before they are scanned.
+            cache: knows clean answers that were not streamed; None scans every answer.
         """
         reads_normal = any(ViewKind.NORMALISED in scanner.reads for scanner in scanners)
         self._policy = Policy(
-            tuple(scanners), normaliser if reads_normal else None, block_on_error, window_chars
+            tuple(scanners),
+            normaliser if reads_normal else None,
+            block_on_error,
+            window_chars,
+            cache,
         )
 
     def reads(self, request: InferenceRequest) -> bool:
@@ -69,16 +76,23 @@ class AnswerGuard:
         return describe(self._policy.scanners, OUTPUT_NAMES, "output")
 
 
-def build_output_guard(settings: GuardSettings) -> AnswerGuard:
+def build_output_guard(
+    settings: GuardSettings, cache: VerdictCache | None = None, models: Sequence[Scanner] = ()
+) -> AnswerGuard:
     """The guard for answers.
+
+    Args:
+        cache: remembers clean ones that are not streamed.
+        models: scanners that are asked last, as they are slow.
 
     Raises:
         ValueError: a phrase or pattern cannot be used; names it and says what would be right.
     """
     normaliser = Normaliser()
     return AnswerGuard(
-        output_scanners(settings, normaliser),
+        (*output_scanners(settings, normaliser), *models),
         normaliser,
         block_on_error=settings.block_on_error,
         window_chars=settings.output_window_chars,
+        cache=cache,
     )

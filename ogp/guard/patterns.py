@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ogp.guard.base import Finding, View, ViewKind, settled_by_hold
+from ogp.guard.base import Finding, View, ViewKind, identity_of, settled_by_hold
 from ogp.guard.pattern_check import UnsafePatternError, compile_checked
 from ogp.settings.schema import RegexPattern
 
@@ -34,6 +34,8 @@ class RegexScanner:
         """
         self._patterns = tuple(map(_checked, patterns))
         self.hold_chars = max(pattern.max_length for pattern in self._patterns)
+        facts = tuple((given.name, given.pattern, given.max_length) for given in patterns)
+        self._identity = identity_of(self.name, facts)
 
     def scan(self, view: View) -> Finding | None:
         """The first pattern that matches; near an open end one waits for its `max_length`."""
@@ -49,6 +51,10 @@ class RegexScanner:
     def describe(self) -> Mapping[str, int | str]:
         """How many patterns."""
         return {"patterns": len(self._patterns)}
+
+    def identity(self) -> str:
+        """The patterns, in their order."""
+        return self._identity
 
 
 def _checked(pattern: RegexPattern) -> _Checked:

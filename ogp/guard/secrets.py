@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ogp.guard.base import Finding, View, ViewKind, settled_by_hold
+from ogp.guard.base import Finding, View, ViewKind, identity_of, settled_by_hold
 
+VERSION = "1.5.0"
+"""Of detect-secrets. llm-guard brings a fork of it, bc-detect-secrets, into the same directory; its
+detectors answer otherwise, so that secrets would pass unseen."""
 OVERLAP_CHARS = 512
 """Longest secret that is found wherever it stands; most have fewer than 100 characters."""
 
@@ -77,7 +80,19 @@ class SecretsScanner:
     hold_chars = OVERLAP_CHARS
 
     def __init__(self) -> None:
+        """Make the detectors.
+
+        Raises:
+            ValueError: another version of detect-secrets, or a fork of it, is installed.
+        """
+        version = import_module("detect_secrets.__version__").VERSION
+        if version != VERSION:
+            raise ValueError(
+                f"secrets needs detect-secrets {VERSION}, but the files of {version} are installed "
+                "(llm-guard brings a fork of it): ./run_proxy.sh install puts them right"
+            )
         self._detectors = tuple((detector, _made(detector)) for detector in DETECTORS)
+        self._identity = identity_of(self.name, DETECTORS, OVERLAP_CHARS, version)
 
     def scan(self, view: View) -> Finding | None:
         """The first secret that begins in the part not yet cleared."""
@@ -94,6 +109,10 @@ class SecretsScanner:
     def describe(self) -> Mapping[str, int | str]:
         """How many detectors."""
         return {"detectors": len(self._detectors)}
+
+    def identity(self) -> str:
+        """The detectors and the version of detect-secrets."""
+        return self._identity
 
 
 def _made(detector: Detector) -> Any:

@@ -4,8 +4,15 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from ogp.core.errors import (
+    GuardBusyError,
+    GuardError,
+    GuardUnavailableError,
+    TooLargeError,
+)
 from ogp.core.types import GuardState, ScannerResult, Verdict
 from ogp.guard.base import Finding, Scanner, View
+from ogp.guard.model import ModelUnavailableError, ScannerBusyError
 
 LANGUAGE = "en"
 """Of the messages a refusal carries."""
@@ -19,6 +26,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._results: dict[str, ScannerResult] = {}
+        self._failures: list[Exception] = []
+        self._unasked: list[str] = []  # scanners that could not be loaded, and need not be
         self.is_blocked = False
 
     @property
@@ -38,6 +47,15 @@ class Tally:
             shown = (view.text, view.start)
             try:
                 finding = scanner.scan(view)
+            except TooLargeError:
+                raise  # the text is refused for its size; no scanner failed
+            except ModelUnavailableError as error:
+                if getattr(scanner, "required", True):
+                    self._note_error(scanner.name, error)
+                else:
+                    self._results.pop(scanner.name)
+                    self._unasked.append(scanner.name)
+                return
             except Exception as error:  # noqa: BLE001 - any failure of a scanner is a verdict
                 self._note_error(scanner.name, error)
                 return
@@ -47,7 +65,14 @@ class Tally:
                     return
 
     def note(self, name: str, finding: Finding) -> None:
-        """Keep a hit."""
+        """Keep a hit, or the highest score of texts that passed."""
+        before = self._results.get(name)
+        if (
+            not finding.hit
+            and before is not None
+            and (before.reason or before.score >= finding.score)
+        ):
+            return
         self._results[name] = ScannerResult(
             name, passed=not finding.blocks, score=finding.score, reason=finding.reason
         )
@@ -61,10 +86,26 @@ class Tally:
             state = GuardState.ERROR
         else:
             state = GuardState.CLEAN
-        return Verdict(state, tuple(self._results.values()), unscanned)
+        unasked = tuple(dict.fromkeys(self._unasked))
+        return Verdict(state, tuple(self._results.values()), (*unasked, *unscanned))
+
+    def failure(self, what: str) -> GuardError:
+        """The refusal for scanners that failed.
+
+        Args:
+            what: what was not done about it, e.g. `the prompt was not accepted`.
+        """
+        verdict = self.verdict()
+        kinds = {type(error) for error in self._failures}
+        if ScannerBusyError in kinds:
+            return GuardBusyError(f"The guard is busy, so {what}; try again.", verdict)
+        if ModelUnavailableError in kinds:
+            return GuardUnavailableError(f"A scanner is not available, so {what}.", verdict)
+        return GuardError(f"The guard failed, so {what}.", verdict)
 
     def _note_error(self, name: str, error: Exception) -> None:
         kind = type(error).__name__  # the message could hold the text
+        self._failures.append(error)
         self._results[name] = ScannerResult(name, passed=False, reason=kind, error=True)
         logging.getLogger(__name__).error("guard scanner failed: scanner=%s error=%s", name, kind)
 

@@ -1,12 +1,13 @@
 """What `/health` and `/ready` say. Public, hence without addresses, secrets or names of models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ogp import __version__
 from ogp.audit.health import AuditStatus
 from ogp.core.clock import Clock
+from ogp.guard.engine import GuardEngine
 from ogp.queueing.manager import QueueManager
 from ogp.queueing.parallelism import memory_report
 from ogp.routing.health import HealthMonitor
@@ -28,16 +29,12 @@ class HealthReport:
         monitor: HealthMonitor,
         router: UpstreamRouter,
         audit: Callable[[], AuditStatus],
-        scanners: Mapping[str, Any],
+        guard: GuardEngine,
     ) -> None:
-        """Keep the sources.
-
-        Args:
-            scanners: state of every scanner, by direction and name.
-        """
+        """Keep the sources."""
         self._settings, self._clock = settings, clock
         self._queues, self._monitor, self._router = queues, monitor, router
-        self._audit, self._scanners = audit, scanners
+        self._audit, self._guard = audit, guard
         self._since = clock.monotonic()
 
     def __call__(self) -> dict[str, Any]:
@@ -51,6 +48,7 @@ class HealthReport:
         ]
         if not audit.available:
             problems.append("audit log cannot be written")
+        problems += self._guard.problems()
         return {
             "status": "degraded" if problems else "healthy",
             "problems": problems,
@@ -58,7 +56,7 @@ class HealthReport:
             "version": __version__,
             "concurrency": self._concurrency(),
             "guards": self._guards(),
-            "cache": {"enabled": False},
+            "cache": self._guard.describe_cache(),
             "performance": {
                 "uptime_seconds": round(self._clock.monotonic() - self._since, 1),
                 "in_flight": sum(self._router.active().values()),
@@ -75,7 +73,8 @@ class HealthReport:
 
     def obstacles(self) -> list[str]:
         """What keeps requests from being served; empty when nothing does."""
-        return [] if self._audit().available else ["audit log"]
+        audit = [] if self._audit().available else ["audit log"]
+        return audit + self._guard.obstacles()
 
     def _concurrency(self) -> dict[str, Any]:
         figures = self._queues.statistics()
@@ -92,7 +91,8 @@ class HealthReport:
             "input_guard": "enabled" if guard.input_enabled else "disabled",
             "output_guard": "enabled" if guard.output_enabled else "disabled",
             "block_on_guard_error": guard.block_on_error,
-            "scanners": self._scanners,
+            "device": self._guard.describe_device(),
+            "scanners": self._guard.describe(),
         }
 
     def _servers(self) -> dict[str, dict[str, Any]]:

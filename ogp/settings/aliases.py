@@ -29,6 +29,14 @@ RENAMED: Mapping[str, str] = {
     "enable_input_guard": "guard.input_enabled",
     "enable_output_guard": "guard.output_enabled",
     "block_on_guard_error": "guard.block_on_error",
+    "models_path": "guard.models.path",
+    "cache.ttl": "cache.ttl_s",
+    "cache.max_size": "cache.max_entries",
+    "cache_enabled": "cache.enabled",
+    "cache_backend": "cache.backend",
+    "cache_ttl": "cache.ttl_s",
+    "cache_size": "cache.max_entries",
+    "cache_max_size": "cache.max_entries",
     "log_level": "logging.level",
     "access_log": "logging.access_log",
 }
@@ -63,25 +71,38 @@ ENVIRONMENT: Mapping[str, str] = {
     "BLOCK_ON_GUARD_ERROR": "guard.block_on_error",
     "LLM_GUARD_INPUT_BAN_SUBSTRINGS": "guard.input_scanners.ban_substrings.enabled",
     "LLM_GUARD_INPUT_SECRETS": "guard.input_scanners.secrets.enabled",
+    "LLM_GUARD_INPUT_PROMPT_INJECTION": "guard.input_scanners.prompt_injection.enabled",
+    "LLM_GUARD_INPUT_TOXICITY": "guard.input_scanners.toxicity.enabled",
     "LLM_GUARD_OUTPUT_BAN_SUBSTRINGS": "guard.output_scanners.ban_substrings.enabled",
+    "LLM_GUARD_OUTPUT_TOXICITY": "guard.output_scanners.toxicity.enabled",
+    "LLM_GUARD_DEVICE": "guard.models.device",
+    "LLM_GUARD_MODELS_PATH": "guard.models.path",
+    "MODELS_PATH": "guard.models.path",
+    "LLM_GUARD_PROMPT_INJECTION_MODEL_PATH": "guard.input_scanners.prompt_injection.path",
+    "CACHE_ENABLED": "cache.enabled",
+    "CACHE_BACKEND": "cache.backend",
+    "CACHE_TTL": "cache.ttl_s",
+    "CACHE_MAX_SIZE": "cache.max_entries",
     "LOG_LEVEL": "logging.level",
     "ENABLE_ACCESS_LOG": "logging.access_log",
 }
 """Environment variable -> canonical key; `OGP__SECTION__KEY` exists beside these for every key."""
 
+ENVIRONMENT_OF_TWO: Mapping[str, tuple[str, str]] = {
+    "LLM_GUARD_TOXICITY_MODEL_PATH": (
+        "guard.input_scanners.toxicity.path",
+        "guard.output_scanners.toxicity.path",
+    ),
+}
+"""Environment variable -> the canonical keys that it sets both."""
+
 _MODEL_SCANNERS = {
-    "input": ("prompt_injection", "toxicity", "code", "anonymize"),
-    "output": ("toxicity", "malicious_urls", "no_refusal", "code"),
+    "input": ("code", "anonymize"),
+    "output": ("malicious_urls", "no_refusal", "code"),
 }
 
 LATER: frozenset[str] = frozenset(
     {
-        "cache",
-        "cache_enabled",
-        "cache_backend",
-        "cache_ttl",
-        "cache_size",
-        "cache_max_size",
         "redis",
         "redis_enabled",
         "redis_host",
@@ -97,8 +118,6 @@ LATER: frozenset[str] = frozenset(
         "rate_limit_per_hour",
         "rate_limit_burst",
         "security",
-        "use_local_models",
-        "models_path",
         "servers",
         "external_hosts",
         "model_config",
@@ -108,10 +127,6 @@ LATER: frozenset[str] = frozenset(
         "model_info_timeout",
         "performance_monitoring",
         "dashboard",
-        "guard.device",
-        "guard.timeout_s",
-        "guard.max_queue",
-        "guard.max_windows",
     }
     | {
         f"guard.{direction}_scanners.{name}"
@@ -123,10 +138,6 @@ LATER: frozenset[str] = frozenset(
 
 LATER_ENVIRONMENT: frozenset[str] = frozenset(
     {
-        "CACHE_ENABLED",
-        "CACHE_BACKEND",
-        "CACHE_TTL",
-        "CACHE_MAX_SIZE",
         "REDIS_ENABLED",
         "REDIS_HOST",
         "REDIS_PORT",
@@ -139,16 +150,8 @@ LATER_ENVIRONMENT: frozenset[str] = frozenset(
         "RATE_LIMIT_PER_MINUTE",
         "RATE_LIMIT_PER_HOUR",
         "RATE_LIMIT_BURST",
-        "USE_LOCAL_MODELS",
-        "MODELS_PATH",
-        "LLM_GUARD_USE_LOCAL_MODELS",
-        "LLM_GUARD_MODELS_PATH",
-        "LLM_GUARD_TOXICITY_MODEL_PATH",
-        "LLM_GUARD_PROMPT_INJECTION_MODEL_PATH",
         "LLM_GUARD_CODE_MODEL_PATH",
         "LLM_GUARD_ANONYMIZE_MODEL_PATH",
-        "LLM_GUARD_DEVICE",
-        "LLM_GUARD_FORCE_CPU",
         "MPS_ENABLE_FP16",
     }
     | {
@@ -162,11 +165,15 @@ LATER_ENVIRONMENT: frozenset[str] = frozenset(
 NO_EFFECT: Mapping[str, str] = {
     "logging.format": "log lines are always JSON",
     "scan_fail_fast": "a block always ends the scan",
+    "use_local_models": "models are read from guard.models.path, never downloaded",
 }
 """Dotted name -> why it changes nothing; accepted, with a notice."""
 
 NO_EFFECT_ENVIRONMENT: Mapping[str, str] = {
     "LLM_GUARD_FAST_FAIL": "a block always ends the scan",
+    "LLM_GUARD_FORCE_CPU": "set guard.models.device: cpu (LLM_GUARD_DEVICE=cpu)",
+    "LLM_GUARD_USE_LOCAL_MODELS": "models are read from guard.models.path, never downloaded",
+    "USE_LOCAL_MODELS": "models are read from guard.models.path, never downloaded",
     "LOG_DIR": "set logging.file (OGP__LOGGING__FILE), a path with the file's name",
     "OLLAMA_PROXY_LOG_DIR": "set logging.file (OGP__LOGGING__FILE), a path with the file's name",
 }

@@ -45,7 +45,16 @@ def _places(settings: Settings) -> Iterator[tuple[str, str]]:
     host = settings.server.host
     if re.search(r"[\s/@\[\]]", host) or host.count(":") == 1:
         yield "server.host", "must be an address or a name alone; the port is server.port"
-    for key, path in (("data_dir", settings.data_dir), ("logging.file", settings.logging.file)):
+    guard = settings.guard
+    paths = {
+        "data_dir": settings.data_dir,
+        "guard.models.path": guard.models.path,
+        "guard.input_scanners.prompt_injection.path": guard.input_scanners.prompt_injection.path,
+        "guard.input_scanners.toxicity.path": guard.input_scanners.toxicity.path,
+        "guard.output_scanners.toxicity.path": guard.output_scanners.toxicity.path,
+        "logging.file": settings.logging.file,
+    }
+    for key, path in paths.items():
         if path is not None and str(path).startswith("~"):
             yield key, "write the path in full: ~ has no meaning here"
 
@@ -85,5 +94,7 @@ def notices(settings: Settings) -> Iterator[str]:
         )
     if "@" in urlsplit(settings.upstream.url).netloc:
         yield "upstream.url holds a user name or password: neither is sent to the server"
+    if settings.cache.enabled and settings.cache.backend == "redis":
+        yield "cache.backend is redis: not built yet, verdicts are kept in memory"
     if not settings.auth.enabled:
         yield "auth.enabled is false: everybody on this machine may use the proxy without a token"

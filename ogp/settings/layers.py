@@ -50,7 +50,8 @@ class Layer:
         """Take in one value under the name it was found by."""
         match name.kind:
             case NameKind.KEY:
-                self._keep(all_keys()[name.target], given)
+                for target in (name.target, *name.further):
+                    self._keep(all_keys()[target], given)
             case NameKind.SECTION:
                 message = f"must hold further keys, e.g. {_example(name.target)}"
                 self.complain(given, message, show=False)

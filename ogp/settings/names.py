@@ -32,6 +32,8 @@ class Name:
     """Canonical key or section; for ONE_VALUE the one value."""
     reason: str = ""
     """For NO_EFFECT, ONE_VALUE, REFUSED and UNKNOWN: the rest of the sentence."""
+    further: tuple[str, ...] = ()
+    """Other canonical keys that get the same value."""
 
 
 def look_up(name: str, *, holds_keys: bool = False) -> Name:
@@ -71,6 +73,9 @@ def look_up_variable(variable: str) -> Name | None:
         return look_up(variable[len(LONG_PREFIX) :].lower().replace("__", "."))
     if variable in aliases.ENVIRONMENT:
         return Name(NameKind.KEY, aliases.ENVIRONMENT[variable])
+    if variable in aliases.ENVIRONMENT_OF_TWO:
+        first, *further = aliases.ENVIRONMENT_OF_TWO[variable]
+        return Name(NameKind.KEY, first, further=tuple(further))
     if variable in aliases.LATER_ENVIRONMENT:
         return Name(NameKind.LATER)
     if variable in aliases.NO_EFFECT_ENVIRONMENT:

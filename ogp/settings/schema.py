@@ -214,6 +214,39 @@ class ModelScannerSettings(Section):
     """Directory of the weights; null takes the scanner's own below `guard.models.path`."""
 
 
+class LLMGuardSettings(Section):
+    """One scanner of llm-guard, an entry of `guard.llm_guard`; docs/models.md lists them."""
+
+    scanner: str
+    """Its name, e.g. `ban_topics`."""
+    direction: Literal["input", "output"]
+    """What it looks at."""
+    name: str = ""
+    """What a refusal calls it; empty takes the scanner's name."""
+    enabled: bool | Literal["auto", "optional"] = True
+    """As of other model scanners."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Least score that counts as a hit; null takes llm-guard's own."""
+    action: Literal["block", "flag"] = "block"
+    """`flag` lets the text pass and records the hit."""
+    path: Path | None = None
+    """Directory of the weights; null takes the scanner's own below `guard.models.path`."""
+    topics: Words = ()
+    """Of ban_topics."""
+    multi_label: bool | None = None
+    """Of ban_topics."""
+    languages: Words = ()
+    """Of language and code."""
+    blocked: bool | None = None
+    """Of code."""
+    competitors: Words = ()
+    """Of ban_competitors."""
+    required_elements: Annotated[int, Field(ge=0)] | None = None
+    """Of json."""
+    max_minutes: Positive | None = None
+    """Of reading_time."""
+
+
 class ModelsSettings(Section):
     """Where models lie and how they run (`guard.models:`)."""
 
@@ -266,8 +299,25 @@ class GuardSettings(Section):
     output_window_chars: AtLeastOne = 200
     """Most characters of a streamed answer that are gathered before they are scanned."""
     models: ModelsSettings = ModelsSettings()
+    llm_guard: tuple[LLMGuardSettings, ...] = ()
+    """Further scanners, by llm-guard on local weights."""
     input_scanners: InputScannersSettings = InputScannersSettings()
     output_scanners: OutputScannersSettings = OutputScannersSettings()
+
+
+class CacheSettings(Section):
+    """Verdicts that are remembered, so that a text seen before is not scanned again (`cache:`)."""
+
+    enabled: bool = True
+    """Whether verdicts are remembered; errors never are."""
+    backend: Literal["auto", "memory", "redis"] = "auto"
+    """`auto` is `memory`, each worker for itself; `redis` is not built yet and means `memory`."""
+    ttl_s: Positive = 3600.0
+    """How long a verdict counts, in seconds from the scan."""
+    max_entries: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Most verdicts; the one unused for longest makes room."""
+    max_bytes: AtLeastOne = 16 * 1024 * 1024
+    """Most memory for them, in bytes, estimated; a verdict takes about 1 KB and holds no text."""
 
 
 class AuditSettings(Section):
@@ -306,6 +356,7 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()
     guard: GuardSettings = GuardSettings()
+    cache: CacheSettings = CacheSettings()
     audit: AuditSettings = AuditSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -70,7 +70,8 @@ def _takes(key: Key, value: bool | int | float) -> bool:
 def _checked(key: Key, value: Any) -> Any:
     """What holds wherever the value came from."""
     if bool in key.types:
-        return _boolean(key, value)
+        word = str(value).strip().lower()
+        return word if word in key.choices else _boolean(key, value)
     if isinstance(value, str):
         return _text(key, value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -40,9 +40,9 @@ def test_the_file_in_the_working_directory_is_checked() -> None:
 
 
 def test_notices_are_shown() -> None:
-    write("cache: {ttl: 5}\n")
+    write("redis: {port: 5}\n")
     assert run("check").output == (
-        "ok: config.yaml\nnotice: cache: known, not built yet, has no effect\n"
+        "ok: config.yaml\nnotice: redis: known, not built yet, has no effect\n"
     )
 
 
@@ -89,11 +89,11 @@ def test_check_speaks_json() -> None:
 
 
 def test_check_speaks_json_when_all_is_well() -> None:
-    write("cache: {}\n")
+    write("redis: {}\n")
     assert orjson.loads(run("check", "--json").stdout) == {
         "ok": True,
         "file": "config.yaml",
-        "notices": ["cache: known, not built yet, has no effect"],
+        "notices": ["redis: known, not built yet, has no effect"],
     }
     assert orjson.loads(run("check", "--json", "/dev/null").stdout)["ok"] is False
 
@@ -134,8 +134,8 @@ def test_show_hides_secrets() -> None:
 
 
 def test_show_says_notices_beside_the_table() -> None:
-    write("cache: {}\n")
-    assert run("show").stderr == "notice: cache: known, not built yet, has no effect\n"
+    write("redis: {}\n")
+    assert run("show").stderr == "notice: redis: known, not built yet, has no effect\n"
 
 
 def test_show_speaks_json() -> None:

@@ -28,6 +28,14 @@ def test_verdict_summary_names_the_scanners_that_failed() -> None:
     assert verdict.summary() == "blocked:ban_substrings"
 
 
+def test_a_remembered_verdict_says_so_behind_its_state() -> None:
+    flagged = ScannerResult("injection_rules", passed=True, score=1.0, reason="override")
+    verdict = Verdict(GuardState.CLEAN, (flagged,), ("images",), cached=True)
+    assert verdict.summary() == "clean;cached;flagged:injection_rules;unscanned:images"
+    blocked = Verdict(GuardState.BLOCKED, (ScannerResult("a", passed=False),), cached=True)
+    assert blocked.summary() == "blocked:a;cached"
+
+
 def test_clean_verdict_has_a_bare_summary() -> None:
     verdict = Verdict(GuardState.CLEAN, (ScannerResult("secrets", passed=True),))
     assert verdict.summary() == "clean"

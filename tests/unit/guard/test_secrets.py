@@ -173,3 +173,9 @@ def test_time_is_linear(seed: str) -> None:
         return min(times)
 
     assert cost_s(100_000) < 12 * cost_s(25_000) + 0.02
+
+
+def test_the_fork_of_detect_secrets_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detect_secrets.__version__.VERSION", "1.5.43")
+    with pytest.raises(ValueError, match=r"files of 1\.5\.43 are installed"):
+        SecretsScanner()

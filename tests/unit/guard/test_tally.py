@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from ogp.core.errors import TooLargeError
 from ogp.core.types import GuardState, ScannerResult, Verdict
 from ogp.guard.base import Finding, View, ViewKind
+from ogp.guard.model import ModelUnavailableError, ScannerBusyError
 from ogp.guard.tally import Tally, blocking_names, refusal_facts
 
 
@@ -15,6 +17,7 @@ class Fixed:
 
     reads: tuple[ViewKind, ...] = (ViewKind.RAW, ViewKind.NORMALISED)
     hold_chars = 1
+    required = True
 
     def __init__(self, name: str, *answers: Finding | Exception | None) -> None:
         self.name = name
@@ -137,3 +140,54 @@ def test_the_facts_of_a_refusal() -> None:
             "scanner_count": 2,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        ([RuntimeError()], "guard_error"),
+        ([ModelUnavailableError("no weights")], "guard_unavailable"),
+        ([ScannerBusyError()], "guard_busy"),
+        ([ModelUnavailableError("no weights"), ScannerBusyError()], "guard_busy"),
+    ],
+)
+def test_the_refusal_tells_whether_another_try_makes_sense(
+    raised: list[Exception], code: str
+) -> None:
+    tally = Tally()
+    for number, error in enumerate(raised):
+        tally.ask(Fixed(str(number), error), VIEWS)
+    refusal = tally.failure("the prompt was not accepted")
+    assert (refusal.status, refusal.code) == (503, code)
+    assert "the prompt was not accepted" in refusal.message
+    assert refusal.verdict.state is GuardState.ERROR
+
+
+def test_a_text_too_large_to_scan_is_refused_for_its_size() -> None:
+    with pytest.raises(TooLargeError):
+        Tally().ask(Fixed("s", TooLargeError("too many windows")), VIEWS)
+
+
+def test_the_highest_score_of_texts_that_passed_is_kept() -> None:
+    tally = Tally()
+    scores = [Finding("", score, blocks=False, hit=False) for score in (0.2, 0.6, 0.4)]
+    tally.ask(Fixed("m", *scores), VIEWS)
+    verdict = tally.verdict()
+    assert [(result.score, result.passed) for result in verdict.results] == [(0.6, True)]
+    assert verdict.summary() == "clean"
+
+
+def test_a_low_score_does_not_hide_a_hit_that_was_let_through() -> None:
+    tally = Tally()
+    tally.ask(Fixed("m", FLAG, Finding("", 1.0, blocks=False, hit=False)), VIEWS[:2])
+    assert tally.verdict().summary() == "clean;flagged:m"
+
+
+def test_a_scanner_that_may_be_missing_is_named_as_not_asked() -> None:
+    tally, scanner = Tally(), Fixed("m", ModelUnavailableError("no weights"))
+    scanner.required = False
+    tally.ask(scanner, VIEWS)
+    verdict = tally.verdict(("images",))
+    assert verdict.state is GuardState.CLEAN
+    assert verdict.summary() == "clean;unscanned:m,images"
+    assert not tally.has_errors

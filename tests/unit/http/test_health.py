@@ -6,6 +6,7 @@ import pytest
 from ogp.audit.health import AuditStatus
 from ogp.core.clock import SystemClock
 from ogp.core.types import Route
+from ogp.guard.engine import GuardEngine
 from ogp.http.health import HealthReport
 from ogp.queueing.manager import QueueManager
 from ogp.routing.health import HealthMonitor, ServerStatus
@@ -28,8 +29,10 @@ class Sources:
         clock = SystemClock()
         monitor = HealthMonitor([ROUTE], interval_s=60, clock=clock)
         monitor.statuses = lambda: {"ollama": self.server}  # type: ignore[method-assign]
+        settings = Settings.model_validate({"access": {"ip_allow": "10.0.0.0/8"}})
+        self.guard = GuardEngine(settings, clock)
         self.report = HealthReport(
-            Settings.model_validate({"access": {"ip_allow": "10.0.0.0/8"}}),
+            settings,
             clock,
             queues=QueueManager(
                 QueueSettings(), MemorySlotTable(), clock, parallel=2, max_waiting_total=9
@@ -37,7 +40,7 @@ class Sources:
             monitor=monitor,
             router=UpstreamRouter([ROUTE]),
             audit=lambda: self.audit,
-            scanners={"input": {}, "output": {}},
+            guard=self.guard,
         )
 
 
@@ -80,6 +83,22 @@ def test_an_audit_log_that_cannot_be_written_is_an_obstacle(sources: Sources) ->
     sources.audit = replace(SOUND, available=False)
     assert sources.report()["status"] == "degraded"
     assert sources.report.obstacles() == ["audit log"]
+
+
+def test_a_scanner_that_is_missing_or_still_loads_is_told(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources.guard, "problems", lambda: ["guard scanner x cannot be loaded"])
+    monkeypatch.setattr(sources.guard, "obstacles", lambda: ["y is loading"])
+    assert sources.report()["problems"] == ["guard scanner x cannot be loaded"]
+    assert sources.report.obstacles() == ["y is loading"]
+
+
+def test_guards_device_and_cache_are_told(sources: Sources) -> None:
+    document = sources.report()
+    assert document["guards"]["device"]["reason"] == "no model scanner is on"
+    assert document["guards"]["scanners"]["input"]["secrets"]["state"] == "on"
+    assert document["cache"]["enabled"] is True
 
 
 def test_no_address_and_no_secret_is_shown(sources: Sources) -> None:

@@ -9,6 +9,11 @@ def test_every_alias_leads_to_a_key(table: dict[str, str]) -> None:
     assert {old: key for old, key in table.items() if key not in all_keys()} == {}
 
 
+def test_every_alias_of_two_leads_to_keys_of_one_type() -> None:
+    for first, second in aliases.ENVIRONMENT_OF_TWO.values():
+        assert all_keys()[first].right == all_keys()[second].right
+
+
 def test_no_dotted_name_has_two_meanings() -> None:
     tables: list[set[str]] = [
         set(all_keys()) | set(all_sections()),
@@ -25,6 +30,7 @@ def test_no_dotted_name_has_two_meanings() -> None:
 def test_no_variable_has_two_meanings() -> None:
     tables: list[set[str]] = [
         set(aliases.ENVIRONMENT),
+        set(aliases.ENVIRONMENT_OF_TWO),
         set(aliases.LATER_ENVIRONMENT),
         set(aliases.NO_EFFECT_ENVIRONMENT),
         set(aliases.REFUSED_ENVIRONMENT),

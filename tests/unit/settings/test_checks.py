@@ -1,8 +1,10 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ogp.settings.checks import mistakes, notices
+from ogp.settings.keys import all_keys
 from ogp.settings.schema import Settings
 
 
@@ -65,8 +67,18 @@ def test_hosts(host: str) -> None:
 
 
 def test_paths_of_a_home_directory_are_refused() -> None:
-    sections = {"data_dir": "~/data", "logging": {"file": "~me/log"}}
-    assert [key for key, _ in found(**sections)] == ["data_dir", "logging.file"]
+    scanners = {"toxicity": {"path": "~/weights"}}
+    sections = {
+        "data_dir": "~/data",
+        "guard": {
+            "models": {"path": "~/models"},
+            "input_scanners": {**scanners, "prompt_injection": {"path": "~"}},
+            "output_scanners": scanners,
+        },
+        "logging": {"file": "~me/log"},
+    }
+    paths = [name for name, key in all_keys().items() if Path in key.types]
+    assert [key for key, _ in found(**sections)] == paths
 
 
 @pytest.mark.parametrize("path", [".", "/x", "a/~b", ""])
@@ -118,6 +130,13 @@ def test_the_filter_without_an_address_list_gives_a_notice() -> None:
 def test_the_filter_with_a_list_gives_none() -> None:
     access = {"ip_filter_enabled": True, "ip_deny": "10.0.0.1"}
     assert list(notices(Settings.model_validate({"access": access}))) == []
+
+
+def test_a_cache_in_redis_gives_a_notice_unless_it_is_off() -> None:
+    (notice,) = notices(Settings.model_validate({"cache": {"backend": "redis"}}))
+    assert notice == "cache.backend is redis: not built yet, verdicts are kept in memory"
+    off = {"backend": "redis", "enabled": False}
+    assert list(notices(Settings.model_validate({"cache": off}))) == []
 
 
 def test_switched_off_tokens_give_a_notice() -> None:

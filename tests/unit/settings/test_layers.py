@@ -35,9 +35,9 @@ def test_old_flat_names_are_given_under_the_canonical_key() -> None:
 
 
 def test_moved_sections_are_read() -> None:
-    layer = from_file("input_scanners: {secrets: {enabled: false}, toxicity: {threshold: 0.5}}\n")
+    layer = from_file("input_scanners: {secrets: {enabled: false}, code: {threshold: 0.5}}\n")
     assert values(layer) == {"guard.input_scanners.secrets.enabled": False}
-    assert layer.notices == ["input_scanners.toxicity: known, not built yet, has no effect"]
+    assert layer.notices == ["input_scanners.code: known, not built yet, has no effect"]
 
 
 def test_concurrency_is_read_as_a_section_and_as_a_number() -> None:
@@ -108,9 +108,9 @@ def test_a_value_where_keys_should_stand_is_refused_and_not_shown(text: str) -> 
 
 
 def test_planned_keys_give_one_notice_each() -> None:
-    layer = from_file("cache: {enabled: true, ttl: 5}\nredis_password: hunter2\n")
+    layer = from_file("dashboard: {enabled: true, port: 5}\nredis_password: hunter2\n")
     assert layer.notices == [
-        "cache: known, not built yet, has no effect",
+        "dashboard: known, not built yet, has no effect",
         "redis_password: known, not built yet, has no effect",
     ]
     assert layer.problems == []

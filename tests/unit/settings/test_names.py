@@ -21,9 +21,9 @@ def test_concurrency_is_a_section_where_it_holds_keys_and_a_number_elsewhere() -
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("cache", NameKind.LATER),
+        ("cache", NameKind.SECTION),
         ("redis.password", NameKind.LATER),
-        ("guard.input_scanners.toxicity.threshold", NameKind.LATER),
+        ("guard.input_scanners.code.threshold", NameKind.LATER),
         ("logging.format", NameKind.NO_EFFECT),
         ("ollama_path", NameKind.ONE_VALUE),
         ("forwarded_allow_ips", NameKind.REFUSED),
@@ -57,7 +57,7 @@ def test_variables_lead_to_keys(variable: str, target: str) -> None:
     ("variable", "kind"),
     [
         ("REDIS_HOST", NameKind.LATER),
-        ("LLM_GUARD_DEVICE", NameKind.LATER),
+        ("MPS_ENABLE_FP16", NameKind.LATER),
         ("LOG_DIR", NameKind.NO_EFFECT),
         ("UVICORN_WORKERS", NameKind.REFUSED),
         ("OLLAMA_PATH", NameKind.ONE_VALUE),
@@ -69,6 +69,14 @@ def test_other_variables_are_told_apart(variable: str, kind: NameKind) -> None:
     found = look_up_variable(variable)
     assert found is not None
     assert found.kind is kind
+
+
+def test_a_variable_can_lead_to_two_keys() -> None:
+    assert look_up_variable("LLM_GUARD_TOXICITY_MODEL_PATH") == Name(
+        NameKind.KEY,
+        "guard.input_scanners.toxicity.path",
+        further=("guard.output_scanners.toxicity.path",),
+    )
 
 
 @pytest.mark.parametrize("variable", ["PATH", "HOME", "OGP_ENV", "ollama_url", "OMP_NUM_THREADS"])

@@ -1,0 +1,67 @@
+"""Runs a classifier's safetensors with torch, on the chosen device."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ogp.guard.device import Device, load_torch
+from ogp.guard.model import ModelUnavailableError
+from ogp.guard.offline import LOADING
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "int8": "float32"}
+"""Precision -> name in torch."""
+
+
+class TorchRuntime:
+    """One model. Thread-safe: it is only read."""
+
+    def __init__(
+        self, directory: Path, device: Device, load: Callable[[], Any] = load_torch
+    ) -> None:
+        """Load config.json and model.safetensors of a directory; slow.
+
+        Raises:
+            ModelUnavailableError: a package is not installed, or the files are no classifier.
+        """
+        self.device, self.precision = device.name, device.precision
+        self._torch = load()
+        self._model = _open(directory)
+        dtype = getattr(self._torch, DTYPES[device.precision])
+        # after loading: transformers would change torch's default type for all threads meanwhile
+        try:
+            self._model = self._model.to(device=device.name, dtype=dtype).eval()
+        except Exception as error:  # out of memory, or a driver that does not fit
+            raise ModelUnavailableError(
+                f"{directory} does not go to the device {device.name}: {type(error).__name__}"
+            ) from error
+
+    def logits(self, encoding: Any) -> Sequence[float]:
+        """The raw outputs for one `tokenizers.Encoding` of one text, not of a pair."""
+        torch = self._torch
+        with torch.inference_mode():
+            ids = torch.tensor([encoding.ids], device=self.device)
+            logits = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            return [float(logit) for logit in logits[0].float().tolist()]
+
+
+def _open(directory: Path) -> Any:
+    try:
+        from transformers import AutoModelForSequenceClassification
+    except (ImportError, OSError) as error:
+        raise ModelUnavailableError("the package transformers is missing or broken") from error
+    try:
+        with LOADING:
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                directory,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except Exception as error:  # whatever a broken file leads to
+        raise ModelUnavailableError(
+            f"{directory} cannot be loaded: {type(error).__name__}"
+        ) from error
+    if report["missing_keys"]:  # transformers makes up random ones
+        raise ModelUnavailableError(f"{directory}: model.safetensors lacks weights of a classifier")
+    return model
