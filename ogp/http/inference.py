@@ -50,11 +50,15 @@ class OperationResource:
         self._answer(resp, self._gateway.handle(request, principal, exchange), req)
 
     def _answer(self, resp: Response, answer: Answer, req: Request) -> None:
+        exchange = exchange_of(req)
         resp.status = answer.status
         resp.set_headers(dict(answer.headers))
+        record = exchange.record
+        output = record.guard_output if answer.chunks is None else "streamed"
+        resp.set_header("X-OGP-Guard", f'input="{record.guard_input}", output="{output}"')
         if answer.chunks is None:
             resp.data = answer.body
             return
-        resp.stream = AnswerStream(answer.chunks, self._dialect, exchange_of(req))
+        resp.stream = AnswerStream(answer.chunks, self._dialect, exchange)
         resp.set_header("Cache-Control", "no-cache")
         resp.set_header("X-Accel-Buffering", "no")

@@ -255,7 +255,7 @@ class ModelsSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where models run; `auto` takes mps, then cuda, then cpu. A device that is absent: cpu."""
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
-    """Windows scored at once; `auto`: one per core and worker, on a GPU one."""
+    """Windows scored at once; `auto`: one per core and worker. Set 1 on a GPU."""
     timeout_s: Positive = 30.0
     """Longest time for all models of one text, the wait for a thread included, in seconds."""
     max_pending: Annotated[int, Field(ge=1, le=100_000)] = 2048

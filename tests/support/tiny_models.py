@@ -68,7 +68,7 @@ def write_classifier(
     if multi_label:
         model.config.problem_type = "multi_label_classification"
     directory.mkdir(parents=True, exist_ok=True)
-    _save_tokenizer(tokenizer, directory, max_length)
+    save_tokenizer(tokenizer, directory, max_length)
     model.config.save_pretrained(directory)
     if form == "safetensors":
         model.save_pretrained(directory, safe_serialization=True)
@@ -187,7 +187,7 @@ def _listen_for(torch: Any, model: Any, token: int, sure: list[float], quiet: li
     head.weight[:, 2] = 4 * (torch.tensor(sure) - torch.tensor(quiet))
 
 
-def _save_tokenizer(tokenizer: Any, directory: Path, max_length: int) -> None:
+def save_tokenizer(tokenizer: Any, directory: Path, max_length: int) -> None:
     from transformers import PreTrainedTokenizerFast
 
     PreTrainedTokenizerFast(

@@ -28,6 +28,13 @@ def test_a_stream_that_breaks_ends_in_an_error_line() -> None:
     assert answer.text.splitlines()[1].startswith('{"error":"upstream_error: cut"')
 
 
+def test_the_guards_words_are_in_a_header() -> None:
+    whole = Edge(Stages([b"{}"])).post("/api/chat", {**CHAT, "stream": False})
+    assert whole.headers["X-OGP-Guard"] == 'input="clean", output="clean"'
+    stream = Edge(Stages([b"1\n"], streamed=True)).post("/api/chat", CHAT)
+    assert stream.headers["X-OGP-Guard"] == 'input="clean", output="streamed"'
+
+
 def test_the_upstreams_status_passes() -> None:
     answer = Edge(Stages([b'{"error":"x"}'], status=404)).post("/api/chat", CHAT)
     assert (answer.status_code, answer.content) == (404, b'{"error":"x"}')
