@@ -12,7 +12,7 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     bare_code: ClassVar[bool] = False
-    """The requirements name this body: Ollama's `error` field holds the code alone (D24)."""
+    """The requirements name this body: Ollama's `error` field holds the code alone."""
     retry_after_s: float | None = None
     """Seconds a client should wait before a retry; None where one makes no difference."""
 
@@ -114,7 +114,7 @@ class RateLimitError(GatewayError):
 
 
 class BlockedError(GatewayError):
-    """The guard refused a text. 403, as SDKs repeat 408, 409, 429 and 5xx (D12)."""
+    """The guard refused a text. 403, as SDKs repeat 408, 409, 429 and 5xx."""
 
     status = 403
     bare_code = True
