@@ -77,7 +77,8 @@ take() {  # OPTION VALUE
 known_scanners() { files_on_the_hub | cut -d' ' -f1 | sort -u; }
 
 is_known() {  # SCANNER
-    known_scanners | grep -qxF "$1"
+    # Not -q: it would leave early, and the broken pipe of the other side count as an error.
+    known_scanners | grep -xF "$1" >/dev/null
 }
 
 # What to bring, and where to: lines of scanner, tab, directory
@@ -165,7 +166,7 @@ bring() {  # SCANNER DIRECTORY
         return
     fi
     for file in $missing; do
-        offered "$scanner" | grep -qxF "$file" || die "$scanner: $file is missing or damaged in $target" \
+        offered "$scanner" | grep -xF "$file" >/dev/null || die "$scanner: $file is missing or damaged in $target" \
             'and its source does not have it. A model that was made here is made again after' \
             "  rm $target/$sums $target/$file"
     done
