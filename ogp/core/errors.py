@@ -171,12 +171,48 @@ class QueueFullError(GatewayError):
     bare_code = True
     retry_after_s = 2.0
 
-    def __init__(self, model: str) -> None:
-        """The body that the requirements name."""
+    def __init__(self, model: str, message: str | None = None, **facts: Any) -> None:
+        """The body that the requirements name, unless a child says more."""
         super().__init__(
-            "Server is currently busy processing other requests. Please try again later.",
+            message
+            or "Server is currently busy processing other requests. Please try again later.",
             model=model,
+            **facts,
         )
+
+
+class QueueWaitError(QueueFullError):
+    """A place is free, but the turn would come after the request's deadline."""
+
+    code = "queue_wait_too_long"
+    bare_code = False
+
+    def __init__(
+        self, model: str, *, predicted_wait_s: float, deadline_s: float, position: int
+    ) -> None:
+        """Keep the prediction.
+
+        Args:
+            predicted_wait_s: until the request would run, by the service times measured lately.
+            deadline_s: what is left of its time to the first byte.
+            position: its place in the line; 1 is the next.
+        """
+        super().__init__(
+            model,
+            f"The turn of this request would come in about {predicted_wait_s:.0f} s, later than "
+            f"its deadline in {deadline_s:.0f} s. Please try again later.",
+            predicted_wait_s=round(predicted_wait_s, 1),
+            deadline_s=round(deadline_s, 1),
+            position=position,
+        )
+
+
+class LimitsUnavailableError(GatewayError):
+    """Limits of a queue that are to outlast a restart cannot be stored; nothing was changed."""
+
+    status = 503
+    code = "limits_unavailable"
+    retry_after_s = 5.0
 
 
 class RequestTimeoutError(GatewayError):
@@ -206,6 +242,18 @@ class UpstreamError(GatewayError):
 
     status = 502
     code = "upstream_error"
+
+
+class StateUnavailableError(GatewayError):
+    """The files of the shared state cannot be used, so nobody can be told to run."""
+
+    status = 503
+    code = "state_unavailable"
+    retry_after_s = 5.0
+
+    def __init__(self) -> None:
+        """Say no more to a client; the log has the reason and the path."""
+        super().__init__("The shared state of the queues is unavailable. Please try again later.")
 
 
 class AuditUnavailableError(GatewayError):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ogp.core.clock import Clock
 from ogp.core.errors import GatewayError
-from ogp.core.types import AuditRecord, Outcome, Principal
+from ogp.core.types import AuditRecord, Outcome, Pace, Principal
 
 T = TypeVar("T")
 
@@ -83,6 +83,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.answer_bytes = 0
         """Bytes of the upstream's answer passed on so far."""
+        self._granted_ms = 0.0
         self.audited = True
         """False for probes, whose rows would only bury the others."""
         self.request_id = request_id
@@ -110,6 +111,27 @@ class Exchange:
     def remaining_s(self) -> float:
         """Seconds until the first byte must be in hand; never negative."""
         return max(0.0, self._deadline - self._clock.monotonic())
+
+    def allow(self, timeout_s: float) -> None:
+        """A new deadline, in seconds from now: the first byte of some answers takes hours."""
+        self._deadline = self._clock.monotonic() + timeout_s
+
+    def granted(self, waited_s: float) -> None:
+        """The request has its slot, after so many seconds."""
+        self._granted_ms = self.elapsed_ms()
+        self.note(queue_wait_ms=1e3 * waited_s)
+
+    def pace(self) -> Pace | None:
+        """What its use of the slot says of the upstream; None where that did not count tokens."""
+        first_byte_ms = self._facts.get("first_byte_ms")
+        tokens = self._facts.get("completion_tokens")
+        if first_byte_ms is None or not tokens:
+            return None
+        return Pace(
+            first_byte_ms=first_byte_ms - self._granted_ms,
+            held_ms=self.elapsed_ms() - self._granted_ms,
+            completion_tokens=tokens,
+        )
 
     def enter(self, context: AbstractContextManager[T]) -> T:
         """Borrow something until `release`."""

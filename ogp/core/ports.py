@@ -1,8 +1,7 @@
 """What each stage promises to the gateway, and what shared state promises to the stages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from ogp.core.exchange import Cancellation, Exchange
@@ -10,6 +9,8 @@ from ogp.core.types import (
     AnswerEvent,
     AuditRecord,
     InferenceRequest,
+    Pace,
+    Principal,
     Route,
     UpstreamResponse,
     Verdict,
@@ -19,11 +20,50 @@ Report = Callable[[Verdict], None]
 """Takes a verdict before the stage raises or goes on, so that the audit row has it either way."""
 
 
+class TextRewriter(Protocol):
+    """Changes texts where they stand; the guard decides which, a dialect knows where."""
+
+    def with_texts(
+        self, request: InferenceRequest, replacements: Mapping[str, str]
+    ) -> InferenceRequest:
+        """The request with every string that is a key of `replacements` replaced, parsed anew.
+
+        Only values are replaced, wherever they stand; names of keys stay.
+
+        Raises:
+            InvalidRequestError, TooLargeError: the changed request is none that may go on.
+        """
+        ...
+
+    def with_answer_texts(
+        self, event: AnswerEvent, texts: Sequence[tuple[str, str]]
+    ) -> AnswerEvent:
+        """The event with other texts.
+
+        Args:
+            event: one that this dialect has cut, with texts.
+            texts: (channel, text) pairs in the order of `event.texts`, one for each.
+
+        Raises:
+            ValueError: this event cannot be changed.
+        """
+        ...
+
+
 class InputGuard(Protocol):
     """Looks at every text of a request before anything goes upstream."""
 
-    def scan(self, request: InferenceRequest, report: Report) -> None:
+    def scan(
+        self,
+        request: InferenceRequest,
+        principal: Principal,
+        rewriter: TextRewriter,
+        report: Report,
+    ) -> InferenceRequest:
         """Scan the request and report the verdict, exactly once.
+
+        Returns:
+            The request that may go upstream: as it came, or with texts that scanners changed.
 
         Raises:
             PromptBlockedError: a scanner refused a text.
@@ -35,14 +75,22 @@ class InputGuard(Protocol):
 class OutputGuard(Protocol):
     """Looks at an answer before the client does."""
 
-    def reads(self, request: InferenceRequest) -> bool:
+    def reads(self, request: InferenceRequest, principal: Principal) -> bool:
         """Whether `filter` needs the texts of this answer's events."""
         ...
 
     def filter(
-        self, request: InferenceRequest, events: Iterator[AnswerEvent], report: Report
+        self,
+        request: InferenceRequest,
+        principal: Principal,
+        rewriter: TextRewriter,
+        events: Iterator[AnswerEvent],
+        report: Report,
     ) -> Iterator[AnswerEvent]:
-        """Pass on what was scanned, in order and unchanged; hold back what was not yet.
+        """Pass on what was scanned, in order; hold back what was not yet.
+
+        Events are unchanged but for texts that scanners took out, and words of the client's own
+        that were hidden from the model (`request.vault`), which come back.
 
         The verdict is reported exactly once, before the last event or the error.
 
@@ -53,27 +101,59 @@ class OutputGuard(Protocol):
         ...
 
 
+class Turn(Protocol):
+    """One request's place in its model's line, then its slot."""
+
+    @property
+    def waited_s(self) -> float:
+        """How long it waited."""
+        ...
+
+    def wait(self, at_most_s: float | None = None) -> bool:
+        """Wait for the slot.
+
+        Args:
+            at_most_s: return then, in seconds; None waits until the deadline.
+
+        Returns:
+            Whether the request has its slot.
+
+        Raises:
+            RequestTimeoutError: no slot came free before the deadline.
+            GatewayError: the cancellation's, if the client left.
+        """
+        ...
+
+
 class SlotQueue(Protocol):
     """Decides when a request may use a model."""
 
-    def slot(
-        self, model: str, *, timeout_s: float, cancellation: Cancellation, user: str = ""
-    ) -> AbstractContextManager[float]:
-        """Hold one of the model's slots for the body of the `with`; the value is the wait.
+    def turn(
+        self,
+        request: InferenceRequest,
+        principal: Principal,
+        *,
+        request_id: str,
+        timeout_s: float,
+        cancellation: Cancellation,
+    ) -> AbstractContextManager[Turn]:
+        """Have a place in the line of the request's model, then a slot, for the body of the `with`.
 
         Args:
-            model: canonical name.
-            user: whose turn this is; users take turns.
+            request: names the model, and the class it asks for.
+            principal: whose turn this is.
+            request_id: to be asked for its place.
             timeout_s: longest wait, in seconds; 0 asks without waiting.
-            cancellation: ends the wait when the client leaves; its error is raised.
-
-        Returns:
-            A context whose value is the seconds spent waiting.
+            cancellation: ends the wait when the client leaves.
 
         Raises:
-            QueueFullError: `max_queue` requests already wait.
-            RequestTimeoutError: no slot came free in `timeout_s`.
+            ForbiddenError: the request asks for a class its caller may not have.
+            QueueFullError: no place is left, or the wait would be longer than `timeout_s`.
         """
+        ...
+
+    def observe(self, model: str, pace: Pace | None) -> None:
+        """Say what was measured of a request that is about to give its slot back, if anything."""
         ...
 
 
@@ -141,57 +221,4 @@ class ClientWatch(Protocol):
 
         `client` is None under a server that does not show its socket: then nothing is watched.
         """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SlotLimits:
-    """How many requests of one model may run, and how many may wait."""
-
-    parallel: int
-    max_queue: int
-
-
-@dataclass(frozen=True, slots=True)
-class SlotCounts:
-    """What one model's table holds at a moment."""
-
-    active: int
-    waiting: int
-
-
-class SlotTicket(Protocol):
-    """One request's place. The table calls `grant` at most once, possibly from another thread."""
-
-    @property
-    def user(self) -> str:
-        """Whose turn this is; tables are fair between users."""
-        ...
-
-    def grant(self) -> None:
-        """You may run. Must return at once."""
-        ...
-
-
-class SlotTable(Protocol):
-    """Who may run. It never waits: waiting is `queueing.slots`, the same for every backend."""
-
-    def enter(self, model: str, ticket: SlotTicket, limits: SlotLimits) -> None:
-        """Take a slot (`grant` is called before this returns) or a place in the line.
-
-        Raises:
-            QueueFullError: no slot and no place.
-        """
-        ...
-
-    def leave(self, model: str, ticket: SlotTicket) -> None:
-        """Give back a slot or a place; whoever may run now is granted."""
-        ...
-
-    def resize(self, model: str, limits: SlotLimits) -> None:
-        """New limits from now on; what runs goes on and stays counted."""
-        ...
-
-    def counts(self, model: str) -> SlotCounts:
-        """How many run and wait right now."""
         ...

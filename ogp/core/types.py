@@ -4,12 +4,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ogp.core.details import details_of
+
 
 class Role(StrEnum):
     """What a principal may do."""
 
     USER = "user"
     ADMIN = "admin"
+
+
+class Priority(StrEnum):
+    """Class of a request in its model's queue."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for it; comes before `batch`."""
+    BATCH = "batch"
+    """Served when nobody else waits, or when it has waited for long."""
 
 
 class Outcome(StrEnum):
@@ -65,6 +76,8 @@ class Principal:
     role: Role
     user_id: int | None = None
     token_id: str | None = None
+    priority: Priority | None = None
+    """Class that the token was made for; None leaves it to the settings and the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,15 @@ class TextPart:
     where: str
     text: str
     kind: TextKind = TextKind.FIELD
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body of any size, passed on piece by piece and never read."""
+
+    chunks: Iterator[bytes]
+    length: int | None
+    """In bytes, as the client declared it; None for a chunked one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +118,19 @@ class InferenceRequest:
     """The guard looks at both directions."""
     queued: bool = True
     """The request takes one of the model's slots."""
+    managed: bool = False
+    """It changes what is installed: for administrators, and those they allow. It may take hours."""
+    upload: Upload | None = field(default=None, repr=False, compare=False)
+    """The body, where it is a file; `body` is empty then."""
     texts: tuple[TextPart, ...] = ()
     unscanned: tuple[str, ...] = ()
     """Kinds of content no text scanner can read that are present, e.g. `images`; audited."""
     restricted: tuple[str, ...] = ()
     """Fields that blind the guard (`raw`, `template`, ...); refused for ordinary users."""
+    priority: Priority | None = None
+    """Class in the queue that the client asks for."""
+    vault: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Placeholder -> what it stands for, of this request alone; put back into the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +145,10 @@ class ScannerResult:
     """What was hit, in words that never repeat the scanned text (a rule's name, a class)."""
     error: bool = False
     """The scanner failed; `passed` is then False and means nothing."""
+    redacted: int = 0
+    """Pieces it took out of the text."""
+    elapsed_ms: float | None = None
+    """Time it took; None where nobody asked the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +161,8 @@ class Verdict:
     """Kinds of content that no scanner could read, e.g. `images`."""
     cached: bool = False
     """Given earlier to the same text under the same scanners; nothing was scanned now."""
+    configuration: str = ""
+    """Id of the scanners with their settings and models; empty where none looked."""
 
     @property
     def failed(self) -> tuple[ScannerResult, ...]:
@@ -136,7 +172,27 @@ class Verdict:
     @property
     def flagged(self) -> tuple[ScannerResult, ...]:
         """Hits that were recorded and let through."""
-        return tuple(result for result in self.results if result.passed and result.reason)
+        return tuple(
+            result
+            for result in self.results
+            if result.passed and result.reason and not result.redacted
+        )
+
+    @property
+    def redacted(self) -> tuple[ScannerResult, ...]:
+        """The scanners that took something out of the text."""
+        return tuple(result for result in self.results if result.redacted)
+
+    def details(self) -> str | None:
+        """JSON for the audit log, at most 4,000 characters; None if no scanner looked.
+
+        `{"configuration": ID, "cached": false, "scanners": {NAME: {"passed": true, "score": 0.013,
+        "ms": 1.2}}, "unscanned": ["images"]}`. Of a scanner also `flagged: true` or the number of
+        pieces `redacted`; of one that failed `error`, its kind, and no score. What a scanner was
+        not shown is no entry. Where the room is not enough, `left_out` counts missing entries.
+        """
+        looked = self.state not in (GuardState.NOT_SCANNED, GuardState.OFF)
+        return details_of(self) if looked else None
 
     def summary(self) -> str:
         """Text for the audit log: `clean`, `blocked:ban_substrings`, `error:secrets`, `off`.
@@ -149,6 +205,8 @@ class Verdict:
             notes.append("cached")
         if self.flagged:
             notes.append("flagged:" + ",".join(result.scanner for result in self.flagged))
+        if self.redacted:
+            notes.append("redacted:" + ",".join(result.scanner for result in self.redacted))
         if self.unscanned:
             notes.append("unscanned:" + ",".join(self.unscanned))
         return ";".join(notes)
@@ -188,10 +246,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast one request was served, from the moment it had its slot."""
+
+    first_byte_ms: float
+    held_ms: float
+    """Until the answer's end."""
+    completion_tokens: int
+    """As the upstream counted them."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerEvent:
     """A piece of an answer that is sent whole or not at all, and the text in it.
 
-    `raw` is never changed: joined in order, the events are the answer byte for byte.
+    Joined in order, the `raw` of all events that a dialect has cut is the answer byte for byte. The
+    guard changes it where it takes something out or puts something back.
     """
 
     raw: bytes
@@ -243,6 +313,10 @@ class AuditRecord:
     error_message: str | None = None
     finished_at: float | None = None
     """Unix time in seconds."""
+    guard_input_details: str | None = None
+    """JSON: which scanners looked at the prompt, under which configuration, what each said."""
+    guard_output_details: str | None = None
+    """The same of the answer."""
 
 
 def canonical_model(name: str) -> str:

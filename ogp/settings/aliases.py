@@ -73,12 +73,18 @@ ENVIRONMENT: Mapping[str, str] = {
     "LLM_GUARD_INPUT_SECRETS": "guard.input_scanners.secrets.enabled",
     "LLM_GUARD_INPUT_PROMPT_INJECTION": "guard.input_scanners.prompt_injection.enabled",
     "LLM_GUARD_INPUT_TOXICITY": "guard.input_scanners.toxicity.enabled",
+    "LLM_GUARD_INPUT_CODE": "guard.input_scanners.code.enabled",
+    "LLM_GUARD_INPUT_ANONYMIZE": "guard.input_scanners.anonymize.enabled",
     "LLM_GUARD_OUTPUT_BAN_SUBSTRINGS": "guard.output_scanners.ban_substrings.enabled",
     "LLM_GUARD_OUTPUT_TOXICITY": "guard.output_scanners.toxicity.enabled",
+    "LLM_GUARD_OUTPUT_CODE": "guard.output_scanners.code.enabled",
+    "LLM_GUARD_OUTPUT_MALICIOUS_URLS": "guard.output_scanners.malicious_urls.enabled",
+    "LLM_GUARD_OUTPUT_NO_REFUSAL": "guard.output_scanners.no_refusal.enabled",
     "LLM_GUARD_DEVICE": "guard.models.device",
     "LLM_GUARD_MODELS_PATH": "guard.models.path",
     "MODELS_PATH": "guard.models.path",
     "LLM_GUARD_PROMPT_INJECTION_MODEL_PATH": "guard.input_scanners.prompt_injection.path",
+    "LLM_GUARD_ANONYMIZE_MODEL_PATH": "guard.input_scanners.anonymize.path",
     "CACHE_ENABLED": "cache.enabled",
     "CACHE_BACKEND": "cache.backend",
     "CACHE_TTL": "cache.ttl_s",
@@ -93,13 +99,15 @@ ENVIRONMENT_OF_TWO: Mapping[str, tuple[str, str]] = {
         "guard.input_scanners.toxicity.path",
         "guard.output_scanners.toxicity.path",
     ),
+    "LLM_GUARD_CODE_MODEL_PATH": (
+        "guard.input_scanners.code.path",
+        "guard.output_scanners.code.path",
+    ),
 }
 """Environment variable -> the canonical keys that it sets both."""
 
-_MODEL_SCANNERS = {
-    "input": ("code", "anonymize"),
-    "output": ("malicious_urls", "no_refusal", "code"),
-}
+OBEYED_ELSEWHERE: frozenset[str] = frozenset({"MPS_ENABLE_FP16"})
+"""Environment variables that are no key and are obeyed where they matter; no notice."""
 
 LATER: frozenset[str] = frozenset(
     {
@@ -112,7 +120,6 @@ LATER: frozenset[str] = frozenset(
         "redis_max_connections",
         "redis_timeout",
         "redis_key_prefix",
-        "state",
         "rate_limit_enabled",
         "rate_limit_per_minute",
         "rate_limit_per_hour",
@@ -127,11 +134,6 @@ LATER: frozenset[str] = frozenset(
         "model_info_timeout",
         "performance_monitoring",
         "dashboard",
-    }
-    | {
-        f"guard.{direction}_scanners.{name}"
-        for direction, names in _MODEL_SCANNERS.items()
-        for name in names
     }
 )
 """Keys and whole sections of functions that are planned: accepted, with a notice."""
@@ -150,14 +152,6 @@ LATER_ENVIRONMENT: frozenset[str] = frozenset(
         "RATE_LIMIT_PER_MINUTE",
         "RATE_LIMIT_PER_HOUR",
         "RATE_LIMIT_BURST",
-        "LLM_GUARD_CODE_MODEL_PATH",
-        "LLM_GUARD_ANONYMIZE_MODEL_PATH",
-        "MPS_ENABLE_FP16",
-    }
-    | {
-        f"LLM_GUARD_{direction}_{name}".upper()
-        for direction, names in _MODEL_SCANNERS.items()
-        for name in names
     }
 )
 """Environment variables of planned functions: accepted, with a notice."""

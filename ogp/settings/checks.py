@@ -2,12 +2,29 @@
 
 import re
 from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from ogp.settings.schema import RegexSettings, Settings
+from ogp.core.types import Role
+from ogp.settings.guard_schema import RegexSettings
+from ogp.settings.keys import all_keys
+from ogp.settings.queue_schema import QueueSettings
+from ogp.settings.schema import Settings
 
 GUARDED_PREFIXES = ("/api", "/v1", "/admin")
-RESTRICTED_FIELDS = ("context", "raw", "template", "debug_render", "cloud_model")
+RESTRICTED_FIELDS = (
+    "context",
+    "raw",
+    "template",
+    "debug_render",
+    "cloud_model",
+    "web_search",
+    "mcp_servers",
+    "audio",
+    "documents",
+)
 MAX_PHRASE_CHARS = 200
 
 
@@ -16,6 +33,7 @@ def mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _url(settings)
     yield from _places(settings)
     yield from _access(settings)
+    yield from _queue(settings.queue)
     for direction in ("input", "output"):
         scanners = getattr(settings.guard, f"{direction}_scanners")
         prefix = f"guard.{direction}_scanners"
@@ -45,18 +63,10 @@ def _places(settings: Settings) -> Iterator[tuple[str, str]]:
     host = settings.server.host
     if re.search(r"[\s/@\[\]]", host) or host.count(":") == 1:
         yield "server.host", "must be an address or a name alone; the port is server.port"
-    guard = settings.guard
-    paths = {
-        "data_dir": settings.data_dir,
-        "guard.models.path": guard.models.path,
-        "guard.input_scanners.prompt_injection.path": guard.input_scanners.prompt_injection.path,
-        "guard.input_scanners.toxicity.path": guard.input_scanners.toxicity.path,
-        "guard.output_scanners.toxicity.path": guard.output_scanners.toxicity.path,
-        "logging.file": settings.logging.file,
-    }
-    for key, path in paths.items():
+    for name in (name for name, key in all_keys().items() if Path in key.types):
+        path: Any = reduce(getattr, name.split("."), settings)
         if path is not None and str(path).startswith("~"):
-            yield key, "write the path in full: ~ has no meaning here"
+            yield name, "write the path in full: ~ has no meaning here"
 
 
 def _access(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -69,6 +79,17 @@ def _access(settings: Settings) -> Iterator[tuple[str, str]]:
         if name not in RESTRICTED_FIELDS:
             message = f"{name!r} is none of {', '.join(RESTRICTED_FIELDS)}"
             yield "access.allow_restricted_fields", message
+
+
+def _queue(settings: QueueSettings) -> Iterator[tuple[str, str]]:
+    if settings.learned_min > settings.learned_max:
+        least, most = settings.learned_min, settings.learned_max
+        yield "queue.learned_min", f"{least} is more than queue.learned_max, which is {most}"
+    roles = [("queue.priority_roles", role) for role in settings.priority_roles]
+    roles += [("queue.weights", role) for rule in settings.weights for role in rule.roles]
+    for name, role in roles:
+        if role not in set(Role):
+            yield name, f"{role!r} is no role; there are {', '.join(Role)}"
 
 
 def _patterns(key: str, settings: RegexSettings) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from ogp.settings.schema import Section, Settings
+from ogp.settings.schema import Settings
+from ogp.settings.section import Section
 
 WORDS: Mapping[Any, str] = {
     bool: "true or false",
@@ -79,6 +80,11 @@ def _walk(section: Section, prefix: str) -> Iterator[Key]:
             yield Key(dotted, _with_metadata(field), value, field.description or "")
 
 
+def names_in(section: type[Section]) -> Mapping[str, FieldInfo]:
+    """The fields of a section or entry by the names that a file has for them."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
 def is_section(annotation: Any) -> bool:
     """Whether it is a model with keys of its own."""
     return isinstance(annotation, type) and issubclass(annotation, Section)
@@ -105,7 +111,7 @@ def describe(annotation: Any) -> str:
     if origin is tuple:
         return f"a list of {_plural(arguments[0])}"
     if is_section(annotation):
-        return "an entry with " + ", ".join(annotation.model_fields)
+        return "an entry with " + ", ".join(names_in(annotation))
     return WORDS.get(annotation, "another value")
 
 
@@ -115,7 +121,7 @@ def _plural(annotation: Any) -> str:
     if annotation is str:
         return "texts"
     if is_section(annotation):
-        return "entries with " + ", ".join(annotation.model_fields)
+        return "entries with " + ", ".join(names_in(annotation))
     return f"entries, each {describe(annotation)}"
 
 
@@ -172,6 +178,6 @@ def entry_annotation(annotation: Any, path: tuple[int | str, ...]) -> Any:
         annotation = _bare(annotation)
         if isinstance(step, int) and get_origin(annotation) is tuple:
             annotation = get_args(annotation)[0]
-        elif is_section(annotation) and step in annotation.model_fields:
-            annotation = _with_metadata(annotation.model_fields[step])
+        elif is_section(annotation) and step in names_in(annotation):
+            annotation = _with_metadata(names_in(annotation)[str(step)])
     return annotation

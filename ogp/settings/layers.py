@@ -8,7 +8,7 @@ from ogp.settings.keys import Key, all_keys
 from ogp.settings.names import LONG_PREFIX, Name, NameKind, look_up, look_up_variable
 from ogp.settings.problems import Problem, SettingsError
 from ogp.settings.redact import shown_value
-from ogp.settings.schema import split_list
+from ogp.settings.section import split_list
 from ogp.settings.values import from_text, from_yaml
 from ogp.settings.yaml_file import YamlNode, parse_yaml
 

@@ -38,7 +38,7 @@ def redact(settings: Settings, *, lists: bool = True) -> dict[str, Any]:
         lists: False replaces address lists, banned phrases and patterns by `{"count": N}`, for
             readers who are no administrators.
     """
-    shown: dict[str, Any] = _hide("", settings.model_dump(mode="json"))
+    shown: dict[str, Any] = _hide("", settings.model_dump(mode="json", by_alias=True))
     if not lists:
         for key in all_keys().values():
             if key.item is not None and (key.name.startswith("guard.") or is_network(key.item)):

@@ -1,43 +1,23 @@
 """Every key of config.yaml: one frozen model per section, checked on load."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Network = IPv4Network | IPv6Network
-YEAR_S = 31_536_000
-Positive = Annotated[float, Field(gt=0, le=YEAR_S, allow_inf_nan=False)]
-MAX_WAITING = 16_384
-"""Each place in a queue is a thread of the process."""
-AtLeastOne = Annotated[int, Field(ge=1)]
+from ogp.settings.guard_schema import GuardSettings
+from ogp.settings.queue_schema import QueueSettings
+from ogp.settings.section import (
+    MAX_WAITING,
+    AtLeastOne,
+    Networks,
+    Positive,
+    Section,
+    Words,
+)
+
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-def split_list(value: Any) -> Any:
-    """Accept a YAML list or a comma string; other values are left for the type to refuse."""
-    if isinstance(value, str):
-        return tuple(item.strip() for item in value.split(",") if item.strip())
-    return value
-
-
-def parse_networks(value: Any) -> Any:
-    """Addresses and CIDR ranges, IPv4 and IPv6; host bits may be set (`10.0.0.1/8`)."""
-    items = split_list(value)
-    if not isinstance(items, list | tuple):
-        return items
-    return tuple(ip_network(str(item), strict=False) for item in items)
-
-
-Networks = Annotated[tuple[Network, ...], BeforeValidator(parse_networks)]
-Words = Annotated[tuple[str, ...], BeforeValidator(split_list)]
-
-
-class Section(BaseModel):
-    """Frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ServerSettings(Section):
@@ -48,7 +28,7 @@ class ServerSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """TCP port; 0 lets the kernel choose."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Worker processes. Limits are exact with one; see docs/architecture.md before raising it."""
+    """Worker processes; they share queues (`state.backend`). See docs/architecture.md first."""
     concurrency: Annotated[int, Field(ge=0, le=MAX_WAITING)] = 0
     """Least number of threads per worker; raised to what slots and queue need."""
     graceful_timeout_s: Positive = 120.0
@@ -104,7 +84,13 @@ class AccessSettings(Section):
     public_paths: Words = ()
     """Own endpoints that answer without a token, e.g. `/queue/stats`; never /api, /v1, /admin."""
     allow_restricted_fields: Words = ()
-    """Of `context, raw, template, debug_render, cloud_model`: what ordinary users may send."""
+    """Of `context, raw, template, debug_render, cloud_model, web_search, mcp_servers, audio,
+    documents`: what ordinary users may send."""
+    allow_model_management: Words = ()
+    """Users that may pull, push, create, copy and delete models as administrators may."""
+    cors_allow_origins: Words = ()
+    """Origins whose pages may call us from a browser, e.g. https://chat.example.org; * is a
+    wildcard."""
 
 
 class LimitSettings(Section):
@@ -112,6 +98,8 @@ class LimitSettings(Section):
 
     max_body_bytes: AtLeastOne = 32 * 1024 * 1024
     """Largest request body; images travel as base64 inside it."""
+    max_upload_bytes: AtLeastOne = 1024**4
+    """Largest file of a model that an administrator may send (`/api/blobs`)."""
     max_prompt_chars: AtLeastOne = 100_000
     """Most characters of text in one request, images not counted."""
     max_messages: AtLeastOne = 100
@@ -122,187 +110,6 @@ class LimitSettings(Section):
     """Longest time a client may take to send its body, in seconds."""
     write_timeout_s: Positive = 60.0
     """Longest time a client may take to accept one piece of its answer, in seconds."""
-
-
-class QueueSettings(Section):
-    """Limits of each model's queue (`queue:`)."""
-
-    parallel: Literal["auto"] | AtLeastOne = "auto"
-    """Requests of one model served at once; `auto`: 4, 2 or 1 by available RAM."""
-    max_queue: Annotated[int, Field(ge=0, le=MAX_WAITING)] = 512
-    """Requests of one model that may wait; the next gets 503. Ollama's own default is 512."""
-    request_timeout_s: Positive = 300.0
-    """From arrival to the first byte of the answer, the wait for a slot included, in seconds."""
-    stats_enabled: bool = True
-    """Whether there is a `/queue/stats`."""
-
-
-class BanSubstringsSettings(Section):
-    """Literal phrases, case-insensitive, over the raw and the normalised text."""
-
-    enabled: bool = True
-    """Has no effect while `substrings` is empty."""
-    substrings: Words = ()
-    """The phrases, each at most 200 characters."""
-    match_type: Literal["str", "word"] = "str"
-    """`word` asks for a word boundary at both ends."""
-
-
-class RegexPattern(Section):
-    """One operator pattern."""
-
-    name: str
-    """What a refusal calls it."""
-    pattern: str
-    """Python `re` syntax, case-insensitive, checked at load for catastrophic forms."""
-    max_length: Annotated[int, Field(ge=1, le=1000)] = 200
-    """Longest possible match in characters; streams hold back that much."""
-
-
-class RegexSettings(Section):
-    """Operator patterns."""
-
-    enabled: bool = True
-    """Has no effect while `patterns` is empty."""
-    patterns: tuple[RegexPattern, ...] = ()
-    """The patterns."""
-
-
-class SecretsSettings(Section):
-    """Keys, tokens and passwords, by the detectors of detect-secrets."""
-
-    enabled: bool = True
-    """Whether it scans."""
-
-
-class InvisibleTextSettings(Section):
-    """Tag characters, zero-width runs, bidirectional overrides, private use characters."""
-
-    enabled: bool = True
-    """Whether it scans."""
-
-
-class InjectionRulesSettings(Section):
-    """Rules against override and prompt-extraction attempts; English; most attacks pass them."""
-
-    enabled: bool = True
-    """Whether it scans."""
-    action: Literal["block", "flag"] = "block"
-    """`flag` lets the text pass and records the hit."""
-
-
-class TokenLimitSettings(Section):
-    """Refuses prompts of more than `limit` tokens, estimated as one token per 4 characters."""
-
-    enabled: bool = False
-    """Whether it scans."""
-    limit: AtLeastOne = 4000
-    """Most tokens."""
-
-
-class ModelScannerSettings(Section):
-    """A scanner that asks a model."""
-
-    enabled: bool | Literal["auto", "optional"] = "auto"
-    """`auto` scans if the weights are there, `true` is degraded without them (requests are refused
-    while `block_on_error` holds), `optional` is degraded but lets requests pass."""
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Least score that counts as a hit, between 0 and 1."""
-    action: Literal["block", "flag"] = "block"
-    """`flag` lets the text pass and records the hit."""
-    path: Path | None = None
-    """Directory of the weights; null takes the scanner's own below `guard.models.path`."""
-
-
-class LLMGuardSettings(Section):
-    """One scanner of llm-guard, an entry of `guard.llm_guard`; docs/models.md lists them."""
-
-    scanner: str
-    """Its name, e.g. `ban_topics`."""
-    direction: Literal["input", "output"]
-    """What it looks at."""
-    name: str = ""
-    """What a refusal calls it; empty takes the scanner's name."""
-    enabled: bool | Literal["auto", "optional"] = True
-    """As of other model scanners."""
-    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Least score that counts as a hit; null takes llm-guard's own."""
-    action: Literal["block", "flag"] = "block"
-    """`flag` lets the text pass and records the hit."""
-    path: Path | None = None
-    """Directory of the weights; null takes the scanner's own below `guard.models.path`."""
-    topics: Words = ()
-    """Of ban_topics."""
-    multi_label: bool | None = None
-    """Of ban_topics."""
-    languages: Words = ()
-    """Of language and code."""
-    blocked: bool | None = None
-    """Of code."""
-    competitors: Words = ()
-    """Of ban_competitors."""
-    required_elements: Annotated[int, Field(ge=0)] | None = None
-    """Of json."""
-    max_minutes: Positive | None = None
-    """Of reading_time."""
-
-
-class ModelsSettings(Section):
-    """Where models lie and how they run (`guard.models:`)."""
-
-    path: Path = Path("models")
-    """One directory per scanner; only local files are read."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where models run; `auto` takes mps, then cuda, then cpu. A device that is absent: cpu."""
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
-    """Windows scored at once; `auto`: one per core and worker. Set 1 on a GPU."""
-    timeout_s: Positive = 30.0
-    """Longest time for all models of one text, the wait for a thread included, in seconds."""
-    max_pending: Annotated[int, Field(ge=1, le=100_000)] = 2048
-    """Windows that may wait for a thread; a text that does not fit any more gets 503."""
-    max_windows: Annotated[int, Field(ge=1, le=10_000)] = 512
-    """Windows of one text; a longer one gets 413, nothing is ever cut off."""
-
-
-class InputScannersSettings(Section):
-    """What looks at prompts (`guard.input_scanners:`)."""
-
-    ban_substrings: BanSubstringsSettings = BanSubstringsSettings()
-    regex: RegexSettings = RegexSettings()
-    secrets: SecretsSettings = SecretsSettings()
-    invisible_text: InvisibleTextSettings = InvisibleTextSettings()
-    injection_rules: InjectionRulesSettings = InjectionRulesSettings()
-    token_limit: TokenLimitSettings = TokenLimitSettings()
-    prompt_injection: ModelScannerSettings = ModelScannerSettings(threshold=0.92)
-    toxicity: ModelScannerSettings = ModelScannerSettings()
-
-
-class OutputScannersSettings(Section):
-    """What looks at answers (`guard.output_scanners:`)."""
-
-    ban_substrings: BanSubstringsSettings = BanSubstringsSettings()
-    regex: RegexSettings = RegexSettings()
-    secrets: SecretsSettings = SecretsSettings(enabled=False)
-    invisible_text: InvisibleTextSettings = InvisibleTextSettings()
-    toxicity: ModelScannerSettings = ModelScannerSettings()
-
-
-class GuardSettings(Section):
-    """Scanners for both directions (`guard:`)."""
-
-    input_enabled: bool = True
-    """Whether prompts are scanned."""
-    output_enabled: bool = True
-    """Whether answers are scanned."""
-    block_on_error: bool = True
-    """A scanner that fails refuses the request (503) rather than letting it pass unscanned."""
-    output_window_chars: AtLeastOne = 200
-    """Most characters of a streamed answer that are gathered before they are scanned."""
-    models: ModelsSettings = ModelsSettings()
-    llm_guard: tuple[LLMGuardSettings, ...] = ()
-    """Further scanners, by llm-guard on local weights."""
-    input_scanners: InputScannersSettings = InputScannersSettings()
-    output_scanners: OutputScannersSettings = OutputScannersSettings()
 
 
 class CacheSettings(Section):
@@ -344,6 +151,16 @@ class LoggingSettings(Section):
     """One line per finished request."""
 
 
+class StateSettings(Section):
+    """Where limits and counters are kept that several workers share (`state:`)."""
+
+    backend: Literal["auto", "memory", "local"] = "auto"
+    """`local` is exact over all workers of this host, also while they are replaced; `memory`
+    counts in each worker alone; `auto` is `local`."""
+    directory: Path | None = None
+    """Its files, best in memory (/run, /dev/shm); null takes `run` below `data_dir`."""
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -357,6 +174,7 @@ class Settings(Section):
     queue: QueueSettings = QueueSettings()
     guard: GuardSettings = GuardSettings()
     cache: CacheSettings = CacheSettings()
+    state: StateSettings = StateSettings()
     audit: AuditSettings = AuditSettings()
     logging: LoggingSettings = LoggingSettings()
 
@@ -371,7 +189,22 @@ class Settings(Section):
 
         A waiting request occupies a thread (about 30 KiB), so fewer would queue unseen in gunicorn.
         """
-        return max(self.server.concurrency, self.queue.max_queue + ACTIVE_RESERVE + OWN_RESERVE)
+        queue = self.queue
+        longest = max([queue.max_queue, *(entry.max_queue or 0 for entry in queue.models)])
+        return max(self.server.concurrency, longest + self.running_places + OWN_RESERVE)
+
+    @property
+    def running_places(self) -> int:
+        """Threads per worker for requests that hold a slot, all models together."""
+        queue = self.queue
+        configured = (queue.parallel, *(entry.parallel for entry in queue.models))
+        numbers = [number for number in configured if isinstance(number, int)]
+        return max([ACTIVE_RESERVE, *numbers])
+
+    @property
+    def waiting_places(self) -> int:
+        """Threads per worker for requests that wait, all models together."""
+        return self.threads - self.running_places - OWN_RESERVE
 
     @model_validator(mode="after")
     def _open_only_on_loopback(self) -> "Settings":
@@ -386,6 +219,6 @@ class Settings(Section):
 
 
 ACTIVE_RESERVE = 112
-"""Threads for requests that hold a slot, all models together."""
+"""Threads for requests that hold a slot, all models together, unless one model may hold more."""
 OWN_RESERVE = 16
 """Threads that no waiting request may take, so that /health always finds one."""

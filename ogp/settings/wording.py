@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ogp.settings.keys import Key, all_keys, describe, entry_annotation, is_network
+from ogp.settings.keys import Key, all_keys, describe, entry_annotation, is_network, names_in
 from ogp.settings.layers import Given
 from ogp.settings.problems import Problem
 from ogp.settings.redact import shown_value
-from ogp.settings.schema import parse_networks, split_list
+from ogp.settings.section import parse_networks, split_list
 from ogp.settings.values import misread
 from ogp.settings.yaml_file import YamlNode
 
@@ -58,7 +58,7 @@ def _problem(key: Key, given: Given | None, inside: Location, item: Any) -> Prob
         needed = describe(entry_annotation(key.annotation, path))
         return Problem(name, "", source, f"is missing; it must be {needed}")
     if kind == "extra_forbidden":
-        known = ", ".join(entry_annotation(key.annotation, path[:-1]).model_fields)
+        known = ", ".join(names_in(entry_annotation(key.annotation, path[:-1])))
         return Problem(name, "", source, f"there is no such key here; the keys are {known}")
     if kind == "value_error":
         return Problem(name, shown, source, _own_words(key, value, item))
@@ -67,7 +67,7 @@ def _problem(key: Key, given: Given | None, inside: Location, item: Any) -> Prob
 
 def _expected(key: Key, path: Location, node: YamlNode | None) -> str:
     wanted = entry_annotation(key.annotation, path)
-    text_wanted = wanted is str
+    text_wanted = describe(wanted) == describe(str)
     hint = misread(node.at(path), text_wanted=text_wanted) if node is not None and path else ""
     return f"must be {describe(wanted)}{hint}"
 

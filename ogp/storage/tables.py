@@ -7,7 +7,7 @@ not come to mean another user after user 7 is deleted, and a gap shows that a ro
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from ogp.storage.timestamps import UtcTime
@@ -60,6 +60,8 @@ class TokenTable(Table):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    priority: Mapped[str | None] = mapped_column(String(16))
+    """Class of its requests in the queue; null leaves it to settings and request."""
 
 
 class RequestLogTable(Table):
@@ -106,3 +108,30 @@ class RequestLogTable(Table):
     finished_at: Mapped[datetime | None]
     process: Mapped[str] = mapped_column(String(64))
     """The worker process that wrote the row; while that lives, a started row is in progress."""
+    guard_input_details: Mapped[str | None] = mapped_column(Text)
+    """JSON: which scanners looked at the prompt, under which configuration, what each said."""
+    guard_output_details: Mapped[str | None] = mapped_column(Text)
+    """The same of the answer."""
+
+
+class GuardConfigurationTable(Table):
+    """What the configuration ids in the guard details of requests stand for."""
+
+    __tablename__ = "guard_configurations"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    created_at: Mapped[datetime]
+    document: Mapped[str] = mapped_column(Text)
+    """JSON: scanners with thresholds and model hashes, without phrases and patterns."""
+
+
+class ModelLimitsTable(Table):
+    """Limits of a model's queue that an administrator set to outlast a restart."""
+
+    __tablename__ = "model_limits"
+
+    model: Mapped[str] = mapped_column(String(256), primary_key=True)
+    parallel: Mapped[int]
+    max_queue: Mapped[int]
+    set_at: Mapped[datetime]
+    set_by: Mapped[str] = mapped_column(String(128))

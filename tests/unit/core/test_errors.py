@@ -1,7 +1,13 @@
 import inspect
 
 from ogp.core import errors
-from ogp.core.errors import GatewayError, QueueFullError, RateLimitError, RequestTimeoutError
+from ogp.core.errors import (
+    GatewayError,
+    QueueFullError,
+    QueueWaitError,
+    RateLimitError,
+    RequestTimeoutError,
+)
 
 
 def all_errors() -> list[type[GatewayError]]:
@@ -28,6 +34,18 @@ def test_queue_full_carries_the_documented_body() -> None:
     assert error.message.startswith("Server is currently busy")
     assert error.facts == {"model": "llama2"}
     assert error.retry_after_s == 2.0
+
+
+def test_a_hopeless_wait_carries_its_prediction() -> None:
+    error = QueueWaitError("llama2", predicted_wait_s=61.234, deadline_s=20.0, position=3)
+    assert isinstance(error, QueueFullError)
+    assert error.message.startswith("The turn of this request would come in about 61 s")
+    assert error.facts == {
+        "model": "llama2",
+        "predicted_wait_s": 61.2,
+        "deadline_s": 20.0,
+        "position": 3,
+    }
 
 
 def test_timeout_carries_the_documented_body() -> None:

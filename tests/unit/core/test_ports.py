@@ -1,16 +1,16 @@
-"""The promises of `ogp.core.ports`, kept by the classes that assembly puts behind them."""
+"""The promises of core, kept by the classes that assembly puts behind them."""
 
 import inspect
 
 import pytest
 
 from ogp.audit.recorder import AuditRecorder
-from ogp.core import ports
+from ogp.core import ports, slots
 from ogp.guard.input import PromptGuard
 from ogp.guard.output import AnswerGuard
 from ogp.queueing.manager import QueueManager
 from ogp.routing.router import UpstreamRouter
-from ogp.state.memory import MemorySlotTable
+from ogp.state.memory import MemorySlotTable, MemoryTallyBook
 from ogp.upstream.client import UpstreamClient
 from ogp.upstream.watcher import ClientWatcher
 
@@ -19,7 +19,8 @@ KEPT_BY = {
     ports.InputGuard: PromptGuard,
     ports.OutputGuard: AnswerGuard,
     ports.SlotQueue: QueueManager,
-    ports.SlotTable: MemorySlotTable,
+    slots.SlotTable: MemorySlotTable,
+    slots.TallyBook: MemoryTallyBook,
     ports.Router: UpstreamRouter,
     ports.Upstreams: UpstreamClient,
     ports.ClientWatch: ClientWatcher,

@@ -40,3 +40,22 @@ def test_clean_verdict_has_a_bare_summary() -> None:
     verdict = Verdict(GuardState.CLEAN, (ScannerResult("secrets", passed=True),))
     assert verdict.summary() == "clean"
     assert verdict.failed == ()
+
+
+@pytest.mark.parametrize("state", [GuardState.OFF, GuardState.NOT_SCANNED])
+def test_where_no_scanner_looked_there_are_no_details(state: GuardState) -> None:
+    assert Verdict(state, unscanned=("images",)).details() is None
+
+
+@pytest.mark.parametrize("state", [GuardState.CLEAN, GuardState.BLOCKED, GuardState.ERROR])
+def test_where_scanners_looked_there_are_details(state: GuardState) -> None:
+    assert Verdict(state, configuration="ab12").details() == (
+        '{"configuration":"ab12","cached":false,"scanners":{}}'
+    )
+
+
+def test_what_was_taken_out_is_not_called_let_through() -> None:
+    taken_out = ScannerResult("secrets", passed=True, score=1.0, reason="key", redacted=2)
+    verdict = Verdict(GuardState.CLEAN, (taken_out,))
+    assert (verdict.flagged, verdict.redacted) == ((), (taken_out,))
+    assert verdict.summary() == "clean;redacted:secrets"

@@ -67,14 +67,17 @@ def test_hosts(host: str) -> None:
 
 
 def test_paths_of_a_home_directory_are_refused() -> None:
-    scanners = {"toxicity": {"path": "~/weights"}}
+    scanners = {name: {"path": "~/weights"} for name in ("toxicity", "code")}
+    prompts = {name: {"path": "~"} for name in ("prompt_injection", "anonymize")}
+    answers = {name: {"path": "~/w"} for name in ("malicious_urls", "no_refusal")}
     sections = {
         "data_dir": "~/data",
         "guard": {
             "models": {"path": "~/models"},
-            "input_scanners": {**scanners, "prompt_injection": {"path": "~"}},
-            "output_scanners": scanners,
+            "input_scanners": {**scanners, **prompts},
+            "output_scanners": {**scanners, **answers},
         },
+        "state": {"directory": "~/state"},
         "logging": {"file": "~me/log"},
     }
     paths = [name for name, key in all_keys().items() if Path in key.types]
@@ -99,6 +102,22 @@ def test_restricted_fields_that_do_not_exist_are_refused() -> None:
     ((key, message),) = found(access={"allow_restricted_fields": ["raw", "contxt"]})
     assert key == "access.allow_restricted_fields"
     assert message.startswith("'contxt' is none of context, raw")
+
+
+def test_a_least_number_to_learn_above_the_greatest_is_refused() -> None:
+    ((key, message),) = found(queue={"learned_min": 5, "learned_max": 4})
+    assert key == "queue.learned_min"
+    assert message == "5 is more than queue.learned_max, which is 4"
+    assert found(queue={"learned_min": 4, "learned_max": 4}) == []
+
+
+def test_roles_that_do_not_exist_are_refused_wherever_the_queue_names_some() -> None:
+    weights = [{"weight": 2, "roles": ["user"]}, {"weight": 3, "roles": ["admin", "boss"]}]
+    mistaken = found(queue={"weights": weights, "priority_roles": ["admin", "Admin"]})
+    assert mistaken == [
+        ("queue.priority_roles", "'Admin' is no role; there are user, admin"),
+        ("queue.weights", "'boss' is no role; there are user, admin"),
+    ]
 
 
 @pytest.mark.parametrize("direction", ["input", "output"])

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
+from ogp.settings.guard_schema import RegexPattern, SecretsSettings
 from ogp.settings.keys import (
     all_keys,
     all_sections,
@@ -13,7 +14,7 @@ from ogp.settings.keys import (
     is_network,
     is_section,
 )
-from ogp.settings.schema import RegexPattern, SecretsSettings, Settings
+from ogp.settings.schema import Settings
 
 PATTERNS = "guard.input_scanners.regex.patterns"
 
@@ -49,7 +50,7 @@ def test_sections_are_all_that_keys_stand_in() -> None:
     ("name", "right"),
     [
         ("server.port", "a whole number from 0 to 65535"),
-        ("queue.parallel", "auto or a whole number of at least 1"),
+        ("queue.parallel", "one of auto, learned or a whole number of at least 1"),
         ("queue.max_queue", "a whole number from 0 to 16384"),
         ("auth.enabled", "true or false"),
         ("server.host", "text"),
@@ -83,7 +84,7 @@ def test_types_are_described(annotation: object, right: str) -> None:
 def test_types_and_choices_of_a_key() -> None:
     keys = all_keys()
     assert keys["queue.parallel"].types == {str, int}
-    assert keys["queue.parallel"].choices == ("auto",)
+    assert keys["queue.parallel"].choices == ("auto", "learned")
     assert keys["logging.file"].types == {Path, type(None)}
     assert keys["server.port"].choices == ()
 

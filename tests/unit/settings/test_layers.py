@@ -36,8 +36,11 @@ def test_old_flat_names_are_given_under_the_canonical_key() -> None:
 
 def test_moved_sections_are_read() -> None:
     layer = from_file("input_scanners: {secrets: {enabled: false}, code: {threshold: 0.5}}\n")
-    assert values(layer) == {"guard.input_scanners.secrets.enabled": False}
-    assert layer.notices == ["input_scanners.code: known, not built yet, has no effect"]
+    assert values(layer) == {
+        "guard.input_scanners.secrets.enabled": False,
+        "guard.input_scanners.code.threshold": 0.5,
+    }
+    assert layer.notices == []
 
 
 def test_concurrency_is_read_as_a_section_and_as_a_number() -> None:

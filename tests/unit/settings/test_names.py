@@ -23,7 +23,7 @@ def test_concurrency_is_a_section_where_it_holds_keys_and_a_number_elsewhere() -
     [
         ("cache", NameKind.SECTION),
         ("redis.password", NameKind.LATER),
-        ("guard.input_scanners.code.threshold", NameKind.LATER),
+        ("dashboard.refresh", NameKind.LATER),
         ("logging.format", NameKind.NO_EFFECT),
         ("ollama_path", NameKind.ONE_VALUE),
         ("forwarded_allow_ips", NameKind.REFUSED),
@@ -46,6 +46,8 @@ def test_other_names_are_told_apart(name: str, kind: NameKind) -> None:
         ("ogp__server__port", "server.port"),
         ("OGP__DATA_DIR", "data_dir"),
         ("OGP__PROXY_PORT", "server.port"),
+        ("LLM_GUARD_OUTPUT_NO_REFUSAL", "guard.output_scanners.no_refusal.enabled"),
+        ("LLM_GUARD_ANONYMIZE_MODEL_PATH", "guard.input_scanners.anonymize.path"),
         ("OGP__GUARD__INPUT_SCANNERS__SECRETS__ENABLED", "guard.input_scanners.secrets.enabled"),
     ],
 )
@@ -57,7 +59,6 @@ def test_variables_lead_to_keys(variable: str, target: str) -> None:
     ("variable", "kind"),
     [
         ("REDIS_HOST", NameKind.LATER),
-        ("MPS_ENABLE_FP16", NameKind.LATER),
         ("LOG_DIR", NameKind.NO_EFFECT),
         ("UVICORN_WORKERS", NameKind.REFUSED),
         ("OLLAMA_PATH", NameKind.ONE_VALUE),
@@ -79,7 +80,7 @@ def test_a_variable_can_lead_to_two_keys() -> None:
     )
 
 
-@pytest.mark.parametrize("variable", ["PATH", "HOME", "OGP_ENV", "ollama_url", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize("variable", ["PATH", "HOME", "OGP_ENV", "ollama_url", "MPS_ENABLE_FP16"])
 def test_variables_of_others_are_none_of_ours(variable: str) -> None:
     assert look_up_variable(variable) is None
 

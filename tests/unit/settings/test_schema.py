@@ -5,18 +5,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ogp.settings.queue_schema import QueueSettings
 from ogp.settings.schema import (
     ACTIVE_RESERVE,
     OWN_RESERVE,
     AccessSettings,
-    QueueSettings,
-    Section,
     ServerSettings,
     Settings,
     UpstreamSettings,
-    parse_networks,
-    split_list,
 )
+from ogp.settings.section import Section, parse_networks, split_list
 
 
 def settings(**sections: Any) -> Settings:
@@ -102,6 +100,30 @@ def test_the_database_lies_in_the_data_directory() -> None:
 
 def test_threads_have_room_for_all_that_may_wait_and_for_our_own_endpoints() -> None:
     assert settings(queue={"max_queue": 100}).threads == 100 + ACTIVE_RESERVE + OWN_RESERVE
+
+
+def test_threads_have_room_for_the_longest_queue_of_any_model() -> None:
+    models = [{"match": "a", "max_queue": 900}, {"match": "b", "parallel": 2}]
+    configured = settings(queue={"max_queue": 100, "models": models})
+    assert configured.threads == 900 + ACTIVE_RESERVE + OWN_RESERVE
+    assert configured.waiting_places == 900
+
+
+def test_threads_have_room_for_all_slots_of_any_model() -> None:
+    models = [{"match": "a", "parallel": 300}]
+    configured = settings(queue={"max_queue": 100, "parallel": 200, "models": models})
+    assert configured.running_places == 300
+    assert configured.threads == 100 + 300 + OWN_RESERVE
+
+
+def test_a_queue_without_a_number_has_the_usual_room_to_run() -> None:
+    for parallel in ("auto", "learned", 4):
+        assert settings(queue={"parallel": parallel}).running_places == ACTIVE_RESERVE
+
+
+def test_more_threads_than_needed_are_for_those_who_wait() -> None:
+    configured = settings(server={"concurrency": 5000})
+    assert configured.waiting_places == 5000 - ACTIVE_RESERVE - OWN_RESERVE
 
 
 def test_concurrency_is_the_least_number_of_threads() -> None:

@@ -127,7 +127,9 @@ def test_what_yaml_turned_into_something_else_is_refused(
 
 
 def test_a_boolean_is_never_taken_for_a_number() -> None:
-    with pytest.raises(ValueError, match="must be auto or a whole number") as caught:
+    with pytest.raises(
+        ValueError, match="must be one of auto, learned or a whole number"
+    ) as caught:
         from_yaml(key("queue.parallel"), node("yes"))
     assert "put it in quotes" not in str(caught.value)
 

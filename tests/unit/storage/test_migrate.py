@@ -27,10 +27,10 @@ MIGRATE_AND_TELL = (
     "import sys; from pathlib import Path; from ogp.storage.migrate import migrate, is_current; "
     "migrate(Path(sys.argv[1])); print(is_current(Path(sys.argv[1])), 'alembic' in sys.modules)"
 )
-SECOND_STEP = """
+NEXT_STEP = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "9998", "{newest}"
 def upgrade() -> None:
     with op.batch_alter_table("users", recreate="always") as table:
         table.add_column(sa.Column("email", sa.String(50), nullable=True))
@@ -38,7 +38,7 @@ def upgrade() -> None:
 BROKEN_STEP = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "9998", "{newest}"
 def upgrade() -> None:
     op.add_column("users", sa.Column("email", sa.String(50), nullable=True))
     op.execute("INSERT INTO no_such_table VALUES (1)")
@@ -148,13 +148,15 @@ def test_a_current_database_is_not_touched_again(
 
 
 def test_an_older_database_keeps_its_rows(path: Path, steps: Path) -> None:
+    before = newest_version()
     migrate(path)
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO users VALUES (7, 'alice', 'user', 1, '2026', NULL)")
         connection.execute(
-            "INSERT INTO tokens VALUES ('abcdefgh', 7, 'hash', NULL, '2026', NULL, NULL, NULL)"
+            "INSERT INTO tokens (id, user_id, secret_hash, created_at) "
+            "VALUES ('abcdefgh', 7, 'hash', '2026')"
         )
-    (steps / "0002_email.py").write_text(SECOND_STEP)
+    (steps / "9998_email.py").write_text(NEXT_STEP.format(newest=before))
     migrate(path)
     connection = sqlite3.connect(path)
     assert columns_of_users(path)[-1] == "email"
@@ -163,11 +165,12 @@ def test_an_older_database_keeps_its_rows(path: Path, steps: Path) -> None:
 
 
 def test_a_step_that_fails_leaves_the_database_as_it_was(path: Path, steps: Path) -> None:
+    before = newest_version()
     migrate(path)
-    (steps / "0002_broken.py").write_text(BROKEN_STEP)
+    (steps / "9998_broken.py").write_text(BROKEN_STEP.format(newest=before))
     with pytest.raises(MigrationError, match="could not be migrated"):
         migrate(path)
-    assert stored_version(path) == "0001"
+    assert stored_version(path) == before
     assert "email" not in columns_of_users(path)
 
 
