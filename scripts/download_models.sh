@@ -220,6 +220,10 @@ install() {  # TARGET STAGING MODE
 }
 
 convert() {  # SCANNER DIRECTORY
+    if [ "$1" = anonymize ]; then
+        warn 'anonymize is not converted: only classifiers of whole texts are.'
+        return
+    fi
     set -- "$1" --directory "$2" ${config:+--config "$config"}
     [ "$export_onnx" = no ] || set -- "$@" --onnx
     [ "$int8" = no ] || set -- "$@" --int8

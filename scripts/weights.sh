@@ -10,6 +10,15 @@ files_on_the_hub() {
     local toxic_at=91650552a4f31b7120c36680cfa47ddd47676b48
     local toxic_onnx=protectai/unbiased-toxic-roberta-onnx
     local toxic_onnx_at=34480fa958f6657ad835c345808475755b6974a7
+    local names=dslim/bert-base-NER
+    local names_at=d1a3e8f13f8c3566299d95fcfc9a8d2382a9affc
+    local code=philomath-1209/programming-language-identification
+    local code_at=9090d38e7333a2c6ff00f154ab981a549842c20f
+    local urls=DunnBC22/codebert-base-Malicious_URLs
+    local urls_at=1221284b2495a4182cdb521be9d755de56e66899
+    local refusal=ProtectAI/distilroberta-base-rejection-v1
+    local refusal_at=65584967c3f22ff7723e5370c65e0e76791e6055
+    # The last three run in llm-guard, which reads one form; repositories and revisions are its own.
     cat <<TABLE
 prompt_injection any config.json $injection $injection_at config.json 1
 prompt_injection any tokenizer.json $injection $injection_at tokenizer.json 9
@@ -20,6 +29,20 @@ toxicity safetensors config.json $toxic $toxic_at config.json 1
 toxicity any tokenizer.json $toxic_onnx $toxic_onnx_at tokenizer.json 2
 toxicity onnx model.onnx $toxic_onnx $toxic_onnx_at model.onnx 499
 toxicity safetensors model.safetensors $toxic $toxic_at model.safetensors 499
+anonymize onnx config.json $names $names_at onnx/config.json 1
+anonymize safetensors config.json $names $names_at config.json 1
+anonymize any tokenizer.json $names $names_at onnx/tokenizer.json 1
+anonymize onnx model.onnx $names $names_at onnx/model.onnx 431
+anonymize safetensors model.safetensors $names $names_at model.safetensors 433
+code any config.json $code $code_at config.json 1
+code any tokenizer.json $code $code_at tokenizer.json 3
+code any model.safetensors $code $code_at model.safetensors 336
+malicious_urls any config.json $urls $urls_at config.json 1
+malicious_urls any tokenizer.json $urls $urls_at tokenizer.json 3
+malicious_urls any model.safetensors $urls $urls_at model.safetensors 499
+no_refusal any config.json $refusal $refusal_at config.json 1
+no_refusal any tokenizer.json $refusal $refusal_at tokenizer.json 3
+no_refusal any model.safetensors $refusal $refusal_at model.safetensors 329
 TABLE
 }
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ from threading import Event, Lock, Thread
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from ogp.audit.configurations import ConfigurationRows, Documents
 from ogp.audit.health import AuditHealth, AuditStatus
 from ogp.audit.jobs import Job, RowJobs, abort, nothing, processes_with_started_rows, withdraw
 from ogp.audit.owners import ProcessLock, burial, known_processes
@@ -45,6 +47,7 @@ class AuditRecorder:
         run_directory: Path,
         settings: AuditSettings,
         clock: Clock,
+        configurations: Documents = dict,
         sweep_s: float = SWEEP_S,
     ) -> None:
         """Store the facts; `start` takes the process lock and starts the sweeping thread.
@@ -55,6 +58,7 @@ class AuditRecorder:
             run_directory: where each worker process keeps its lock file.
             settings: how long to wait for a commit, and what to do without one.
             clock: for the times of rows that are closed for a dead process.
+            configurations: what the ids in guard details stand for; asked when one is new.
             sweep_s: seconds between two looks for dead processes.
         """
         self._database, self._writer = database, writer
@@ -62,6 +66,7 @@ class AuditRecorder:
         self._clock, self._sweep_s = clock, sweep_s
         self._process = ProcessLock(run_directory)
         self._jobs = RowJobs()
+        self._configurations = ConfigurationRows(configurations, clock)
         self._health = AuditHealth(clock)
         self._lock = Lock()  # guards `_kept`
         self._kept: deque[Job] = deque()
@@ -94,8 +99,10 @@ class AuditRecorder:
         Raises:
             AuditUnavailableError: it could not be committed in `commit_timeout_s`.
         """
+        lacking = self._configurations.lacking(record)
+        job = self._jobs.start(record, self._process.name)
         try:
-            row_id = self._commit(self._jobs.start(record, self._process.name))
+            row_id = self._commit(self._configurations.preceding(job, lacking))
         except WRITE_ERRORS as error:
             self._health.failed(error)
             if self._settings.on_failure == "continue":
@@ -104,6 +111,7 @@ class AuditRecorder:
                 "the request could not be recorded, so it was not served; try again later"
             ) from error
         self._health.wrote()
+        self._configurations.wrote(lacking)
         return replace(record, row_id=row_id)
 
     def finish(self, record: AuditRecord, *, wait: bool) -> None:
@@ -115,7 +123,11 @@ class AuditRecorder:
             record: the complete record.
             wait: return after the commit, or `commit_timeout_s`, rather than at once.
         """
-        future = self._enqueue(self._jobs.finish(record, self._process.name))
+        lacking = self._configurations.lacking(record)
+        job = self._jobs.finish(record, self._process.name)
+        future = self._enqueue(self._configurations.preceding(job, lacking))
+        if lacking and future is not None:
+            future.add_done_callback(partial(self._wrote, lacking))
         if wait and future is not None:
             try:
                 future.exception(self._settings.commit_timeout_s)
@@ -178,6 +190,10 @@ class AuditRecorder:
         else:
             log.error("a row of the request log was refused", reason=type(error).__name__)
             self._health.lost()
+
+    def _wrote(self, lacking: Mapping[str, str], future: Future[int]) -> None:
+        if future.exception() is None:
+            self._configurations.wrote(lacking)
 
     def _keep(self, job: Job) -> None:
         with self._lock:

@@ -11,9 +11,9 @@ Value = str | int | float | None
 COLUMNS = tuple(column.name for column in RequestLogTable.__table__.columns)[1:]
 """The columns that `row_values` fills, in its order: all but the id."""
 LENGTHS = {
-    column.name: column.type.length or 0
+    column.name: column.type.length
     for column in RequestLogTable.__table__.columns
-    if isinstance(column.type, String)
+    if isinstance(column.type, String) and column.type.length
 }
 """Longest text per column, in characters; longer ones are cut and end in an ellipsis."""
 FIXED = frozenset(
@@ -78,4 +78,6 @@ def row_values(record: AuditRecord, *, state: AuditState, process: str) -> tuple
         unix_to_text(record.created_at),
         None if finished_at is None else unix_to_text(finished_at),
         process,
+        record.guard_input_details,
+        record.guard_output_details,
     )

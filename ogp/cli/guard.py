@@ -26,14 +26,15 @@ from ogp.cli.scanning import (
 from ogp.cli.states import FACT_HEADS, builtin_scanners, fact_cells, scanner_facts
 from ogp.cli.tables import print_json, print_table
 from ogp.cli.weights import asked_of, device_for, load_from, started
+from ogp.cli.whatif import whatif
 from ogp.guard.base import Scanner
 from ogp.guard.classifier import DEFINITIONS
 from ogp.guard.export import Comparison, VerdictsChangedError, export_onnx, quantise
 from ogp.guard.model import ModelUnavailableError
 from ogp.guard.normalise import Normaliser
 from ogp.guard.samples import SAMPLES
+from ogp.settings.guard_schema import GuardSettings
 from ogp.settings.load import Loaded
-from ogp.settings.schema import GuardSettings
 
 MAX_ROWS = 1_000
 """Hits of a file that are shown as a table; `--json` shows all."""
@@ -58,7 +59,10 @@ class ScanCommand(click.Command):
 
 @click.group()
 def guard() -> None:
-    """Try the guard on texts, show its scanners, convert models."""
+    """Try the guard on texts, show its scanners, convert models, ask the log about thresholds."""
+
+
+guard.add_command(whatif)
 
 
 @guard.command(cls=ScanCommand)

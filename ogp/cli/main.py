@@ -13,6 +13,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "config": ("ogp.cli.config:config", "Check and show the configuration."),
         "users": ("ogp.cli.users:users", "Create, list and change users and their tokens."),
         "guard": ("ogp.cli.guard:guard", "Try the guard on texts, show its scanners."),
+        "coverage": (
+            "ogp.cli.coverage:coverage_command",
+            "Show every route, who may call it and what the guard reads.",
+        ),
         "setup": ("ogp.cli.setup:setup", "Prepare the data directory and the first token."),
         "demo": ("ogp.demo.__main__:main", "Run the scriptable stand-in for an Ollama server."),
     }

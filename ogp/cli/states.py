@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from ogp.cli.scanning import DIRECTIONS, Direction
-from ogp.cli.weights import Asked, asked_of, loaded_state
+from ogp.cli.weights import Asked, anonymize_state, asked_of, loaded_state
 from ogp.guard.base import Scanner
 from ogp.guard.device import Device
 from ogp.guard.normalise import Normaliser
 from ogp.guard.scanners import input_scanners, output_scanners
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import AnonymizeSettings, GuardSettings
 
 Facts = Mapping[str, Any]
 FACT_HEADS = ("Direction", "Scanner", "State", "Action", "Detail")
@@ -36,6 +36,7 @@ def scanner_facts(settings: GuardSettings, device: Device | None) -> list[Facts]
                 if shared is not None:
                     known[shared] = state
             rows.append(_model_facts(asked, state))
+    rows.append(_anonymize_facts(settings, device))
     return sorted(rows, key=lambda row: (row["direction"], row["state"] == "off"))
 
 
@@ -69,7 +70,7 @@ def _builtin_facts(settings: GuardSettings, direction: Direction) -> list[Facts]
     built = {each.name: each for each in builtin_scanners(settings, direction, Normaliser())}
     rows: list[Facts] = []
     for name, own in section:
-        if name in models:
+        if name in models or isinstance(own, AnonymizeSettings):
             continue
         facts = {"direction": direction, "scanner": name, "action": getattr(own, "action", "block")}
         if name in built:
@@ -79,6 +80,18 @@ def _builtin_facts(settings: GuardSettings, direction: Direction) -> list[Facts]
             reason = {"reason": "on, but its list is empty"} if is_empty else {}
             rows.append({**facts, "state": "off", **reason})
     return rows
+
+
+def _anonymize_facts(settings: GuardSettings, device: Device | None) -> Facts:
+    own = settings.input_scanners.anonymize
+    return {
+        "direction": "input",
+        "scanner": "anonymize",
+        "enabled": own.enabled,
+        "action": "redact",
+        "threshold": own.threshold,
+        **anonymize_state(settings, device),
+    }
 
 
 def _model_facts(asked: Asked, state: Facts) -> Facts:

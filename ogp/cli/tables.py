@@ -14,9 +14,18 @@ from ogp.auth.accounts import Account, StoredToken
 
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns where output goes to a file or pipe, so that no line is broken there."""
-ACCOUNT_HEADS = ("Name", "Role", "Status", "Requests", "Token preview", "Created", "Last used")
+ACCOUNT_HEADS = (
+    "Name",
+    "Role",
+    "Status",
+    "Requests",
+    "Token preview",
+    "Priority",
+    "Created",
+    "Last used",
+)
 """Heads of the list of users."""
-TOKEN_HEADS = ("Token preview", "Created", "Expires", "Revoked", "Last used")
+TOKEN_HEADS = ("Token preview", "Priority", "Created", "Expires", "Revoked", "Last used")
 """Heads of one user's tokens."""
 
 
@@ -43,6 +52,11 @@ def time_text(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def priority_text(token: StoredToken | None) -> str:
+    """Class of the token's requests in the queue, `-` where it has none."""
+    return "-" if token is None or token.priority is None else token.priority
+
+
 def account_row(account: Account, now: datetime) -> tuple[str, ...]:
     """One line of the list of users, in the order of `ACCOUNT_HEADS`."""
     user, token = account.user, account.token
@@ -52,6 +66,7 @@ def account_row(account: Account, now: datetime) -> tuple[str, ...]:
         account.status(now),
         str(account.requests),
         "none" if token is None else token.preview,
+        priority_text(token),
         time_text(user.created_at),
         time_text(account.last_used_at),
     )
@@ -66,6 +81,7 @@ def account_facts(account: Account, now: datetime) -> dict[str, Any]:
         "status": account.status(now),
         "requests": account.requests,
         "token_preview": None if token is None else token.preview,
+        "priority": None if token is None else token.priority,
         "created_at": user.created_at,
         "last_used_at": account.last_used_at,
         "expires_at": None if token is None else token.expires_at,
@@ -77,6 +93,7 @@ def token_row(token: StoredToken) -> tuple[str, ...]:
     revoked = "no" if token.revoked_at is None else time_text(token.revoked_at)
     return (
         token.preview,
+        priority_text(token),
         time_text(token.created_at),
         time_text(token.expires_at),
         revoked,
@@ -88,6 +105,7 @@ def token_facts(token: StoredToken) -> dict[str, Any]:
     """The same for programs."""
     return {
         "id": token.id,
+        "priority": token.priority,
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,

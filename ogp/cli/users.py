@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
-from ogp.auth.accounts import Account, User, UserError
+from ogp.auth.accounts import Account, User, UserError, read_priority
 from ogp.auth.expiry import parse_expiry
 from ogp.auth.hasher import BcryptHasher
 from ogp.auth.tokens import MintedToken
@@ -28,15 +28,21 @@ from ogp.cli.tables import (
     token_facts,
     token_row,
 )
-from ogp.core.types import Role
+from ogp.core.types import Priority, Role
 from ogp.settings.load import Loaded
 from ogp.settings.schema import LoggingSettings, ServerSettings, Settings
 from ogp.storage.engine import Database
 from ogp.storage.migrate import MigrationError, migrate
 from ogp.telemetry.logs import configure_logging
 
+NO_PRIORITY = "none"
 name_argument = click.argument("name")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+priority_option = click.option(
+    "--priority",
+    type=click.Choice([*(priority.value for priority in Priority), NO_PRIORITY]),
+    help="Class of the token's requests in the queue; none leaves it to the request.",
+)
 force_option = click.option("--force", is_flag=True, help="Even if it is the last active admin.")
 
 
@@ -96,12 +102,16 @@ def users() -> None:
     show_default=True,
     help="30d or 12h from now, a last day such as 2027-01-31 (UTC), or never.",
 )
+@priority_option
 @json_option
 @settings_options
-def create(name: str, role: str, expires: str, *, as_json: bool, loaded: Loaded) -> None:
+def create(
+    name: str, role: str, expires: str, priority: str | None, *, as_json: bool, loaded: Loaded
+) -> None:
     """Add user NAME; the token is the last line, and shown only now."""
     with open_store(loaded.settings) as store:
-        user, token = store.create(name, Role(role), parse_expiry(expires, datetime.now(UTC)))
+        expires_at = parse_expiry(expires, datetime.now(UTC))
+        user, token = store.create(name, Role(role), expires_at, priority=read_priority(priority))
         account = store.get(name)
     _print_token(f"Created {user.name} ({user.role}).", account, token, loaded, as_json=as_json)
 
@@ -169,12 +179,26 @@ def activate(name: str, *, as_json: bool, loaded: Loaded) -> None:
     metavar="WHEN",
     help="As for create; the end of the old token unless given.",
 )
+@priority_option
 @json_option
 @settings_options
-def regenerate_token(name: str, expires: str | None, *, as_json: bool, loaded: Loaded) -> None:
-    """Revoke NAME's token and give a new one; it is the last line, and shown only now."""
+def regenerate_token(
+    name: str,
+    expires: str | None,
+    priority: str | None,
+    *,
+    as_json: bool,
+    loaded: Loaded,
+) -> None:
+    """Revoke NAME's token and give a new one; it is the last line, and shown only now.
+
+    The new one keeps what the old one had unless told otherwise.
+    """
     with open_store(loaded.settings) as store:
-        user, token = store.regenerate_token(name, _new_expiry(store.get(name), expires))
+        old = store.get(name)
+        user, token = store.regenerate_token(
+            name, _new_expiry(old, expires), priority=_new_priority(old, priority)
+        )
         account = store.get(name)
     headline = f"The old token of {user.name} ({user.role}) is revoked."
     if not user.active:
@@ -209,6 +233,12 @@ def _new_expiry(account: Account, expires: str | None) -> datetime | None:
     if moment is not None and moment <= now:
         raise UserError(f"the old token expired at {time_text(moment)}: say --expires 30d or never")
     return moment
+
+
+def _new_priority(account: Account, asked: str | None) -> Priority | None:
+    if asked is None and account.tokens:
+        return account.tokens[-1].priority
+    return read_priority(asked)
 
 
 def _print_change(user: User, done: str, *, as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """Model scanners on the command line: whether their weights lie here, and loading them."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,8 @@ import click
 
 from ogp.cli.scanning import Direction
 from ogp.core.clock import SystemClock
+from ogp.guard.anonymize import load_finders
+from ogp.guard.anonymize_rule import missing_packages, names_directory, rule_of
 from ogp.guard.classifier import DEFINITIONS, load_classifier
 from ogp.guard.device import Device
 from ogp.guard.engine import DeviceChoice
@@ -20,8 +22,8 @@ from ogp.guard.model import Model, ModelUnavailableError
 from ogp.guard.model_scanner import ModelScanner
 from ogp.guard.pool import ScannerPool
 from ogp.guard.wanted import Wanted, rule_for, wanted_scanners
-from ogp.guard.weights import find_weights
-from ogp.settings.schema import GuardSettings
+from ogp.guard.weights import find_weights, missing_from
+from ogp.settings.guard_schema import GuardSettings
 
 BRING = "scripts/download_models.sh"
 """The command that brings weights; the name of a directory below `guard.models.path` follows."""
@@ -97,6 +99,45 @@ def loaded_state(asked: Asked, device: Device) -> Mapping[str, Any]:
         facts = asked.wanted.load(device).describe()
     except ModelUnavailableError as error:
         return {**asked.state(), "state": "failed", "reason": str(error)}
+    return {"state": "ready", **facts, "load_s": round(perf_counter() - began, 2)}
+
+
+def anonymize_state(guard: GuardSettings, device: Device | None) -> Mapping[str, Any]:
+    """State of the finder of personal data, and where the weights for names belong.
+
+    Args:
+        device: loads it there; None looks for packages and files only.
+
+    Raises:
+        click.ClickException: a setting cannot be used.
+    """
+    own = guard.input_scanners.anonymize
+    if own.enabled is False or not guard.input_enabled:
+        return {"state": "off"}
+    place = {"directory": str(names_directory(guard))} if own.names is not False else {}
+    if reason := missing_packages():
+        state = "missing" if own.enabled == "auto" else "unavailable"
+        return {**place, "state": state, "reason": reason, "command": INSTALL}
+    try:
+        rule = rule_of(guard)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    names = {"names": "on" if rule.names else f"off: {rule.names_off}"}
+    lost = missing_from(rule.directory) if rule.names else ""
+    command = {"command": f"{BRING} {rule.directory.name}"} if lost or rule.names_off else {}
+    if lost:
+        return {**place, "state": "unavailable", "reason": lost, **command}
+    if device is None:
+        return {**place, "state": "found", **names, **(command if place else {})}
+    return {**place, **_tried(partial(load_finders, rule, lambda: device)), **names}
+
+
+def _tried(load: Callable[[], Any]) -> Mapping[str, Any]:
+    began = perf_counter()
+    try:
+        facts = load().describe()
+    except ModelUnavailableError as error:
+        return {"state": "failed", "reason": str(error)}
     return {"state": "ready", **facts, "load_s": round(perf_counter() - began, 2)}
 
 

@@ -1,10 +1,13 @@
 """Literal phrases: all of them in one pass, without regard to case."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Literal
 
-from ogp.guard.base import Finding, View, ViewKind, identity_of, settled_by_hold
+from ogp.guard.base import Finding, Span, View, ViewKind, identity_of, settled_by_hold
+from ogp.settings.guard_schema import RuleAction
 
 MAX_PHRASE_CHARS = 200
 GROUPING_DEPTH = 3
@@ -12,7 +15,7 @@ GROUPING_DEPTH = 3
 
 
 class BanSubstringsScanner:
-    """Refuses texts that hold one of the operator's phrases.
+    """Hits texts that hold one of the operator's phrases.
 
     `str` finds a phrase anywhere, `word` only where no letter, digit or underscore continues it.
     Both views are searched for the phrases as written and as the normaliser leaves them.
@@ -26,8 +29,15 @@ class BanSubstringsScanner:
         phrases: Sequence[str],
         match_type: Literal["str", "word"],
         normalise: Callable[[str], str],
+        action: RuleAction = "block",
     ) -> None:
         """Compile the phrases.
+
+        Args:
+            phrases: what is looked for.
+            match_type: where.
+            normalise: as the scanned texts are.
+            action: what a hit does.
 
         Raises:
             ValueError: a phrase is empty or longer than `MAX_PHRASE_CHARS`.
@@ -43,31 +53,61 @@ class BanSubstringsScanner:
                 if form.strip():
                     self._numbers.setdefault(form, number)
         self._words = match_type == "word"
-        self._facts = {"phrases": len(phrases), "match_type": match_type}
-        self._pattern = re.compile(_any_of([_atoms(form, self._words) for form in self._numbers]))
+        self._blocks, self.redacts = action != "flag", action == "redact"
+        self._facts = {"phrases": len(phrases), "match_type": match_type, "action": action}
+        longest_first = sorted(self._numbers, key=len, reverse=True)
+        self._pattern = re.compile(_any_of([_atoms(form, self._words) for form in longest_first]))
         self.hold_chars = max(map(len, self._numbers)) + self._words
-        self._identity = identity_of(self.name, tuple(phrases), match_type)
+        self._identity = identity_of(self.name, tuple(phrases), match_type, action)
 
     def scan(self, view: View) -> Finding | None:
         """The first phrase; one at the open end of a text waits for its word boundary."""
-        text = view.text.casefold()
-        start = len(view.text[: view.start].casefold()) if view.start else 0
-        match = self._pattern.search(text, start)
-        if match is None or (self._words and view.open and match.end() == len(text)):
-            return None
-        return Finding(f"phrase no. {self._numbers[match[0]]}")
+        match = self._found(view.text.casefold(), _folded_start(view), view)
+        return Finding(self._label(match), blocks=self._blocks) if match else None
+
+    def spans(self, view: View) -> Sequence[Span]:
+        """Every phrase, of those that begin at one place the longest."""
+        folded = view.text.casefold()
+        matches = []
+        match = self._found(folded, _folded_start(view), view)
+        while match:
+            matches.append(match)
+            match = self._found(folded, match.start() + 1, view)
+        if len(folded) == len(view.text):  # folding can only add characters
+            return [Span(*match.span(), self._label(match)) for match in matches]
+        ends = list(accumulate(len(character.casefold()) for character in view.text))
+        return [
+            Span(
+                bisect_right(ends, match.start()),
+                bisect_right(ends, match.end() - 1) + 1,
+                self._label(match),
+            )
+            for match in matches
+        ]
 
     def settled(self, view: View) -> int:
         """All but the last characters that could begin a phrase."""
         return settled_by_hold(view, self.hold_chars)
 
     def describe(self) -> Mapping[str, int | str]:
-        """How many phrases, and how they are matched."""
+        """How many phrases, how they are matched, and what a hit does."""
         return self._facts
 
     def identity(self) -> str:
-        """The phrases, in their order, and how they are matched."""
+        """The phrases, in their order, how they are matched, and what a hit does."""
         return self._identity
+
+    def _found(self, folded: str, position: int, view: View) -> re.Match[str] | None:
+        match = self._pattern.search(folded, position)
+        is_open = self._words and view.open and match and match.end() == len(folded)
+        return None if is_open else match
+
+    def _label(self, match: re.Match[str]) -> str:
+        return f"phrase no. {self._numbers[match[0]]}"
+
+
+def _folded_start(view: View) -> int:
+    return len(view.text[: view.start].casefold()) if view.start else 0
 
 
 def _atoms(phrase: str, words: bool) -> tuple[str, ...]:

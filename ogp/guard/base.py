@@ -1,10 +1,10 @@
 """What a scanner is shown, what it says, and what it promises."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 
 class ViewKind(StrEnum):
@@ -43,6 +43,20 @@ class Finding:
     """False records the hit and lets the text pass."""
     hit: bool = True
     """False keeps the score of a text that passes; `reason` is then empty and `blocks` False."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a text that is to be replaced."""
+
+    start: int
+    end: int
+    """Behind its last character."""
+    label: str
+    """What it is, e.g. EMAIL_ADDRESS; stands in the text in its place, never repeats it.
+
+    Nothing stands there where it is empty.
+    """
 
 
 class Scanner(Protocol):
@@ -84,6 +98,63 @@ class Scanner(Protocol):
         model loads: a verdict is remembered if it was the same before and after the scan.
         """
         ...
+
+
+class Redactor(Scanner, Protocol):
+    """A scanner that can take out what it hits. What it leaves is scanned and blocks."""
+
+    @property
+    def redacts(self) -> bool:
+        """Whether it shall."""
+        ...
+
+    def spans(self, view: View) -> Sequence[Span]:
+        """Hits of a raw view that can be taken out, those that begin at `view.start` or later.
+
+        Overlapping ones are all told, so that the answer does not depend on where one begins to
+        look. Of an open view those that no further text could change: all that begin before
+        `settled`, and maybe more, which are told again.
+        """
+        ...
+
+
+class Finder(Protocol):
+    """Finds what the model shall not see and the client shall see again. Thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """The name in settings, verdicts and `/health`."""
+        ...
+
+    @property
+    def required(self) -> bool:
+        """False: where it cannot be loaded, texts may pass without it."""
+        ...
+
+    def find(self, text: str) -> Sequence[Span]:
+        """The pieces to hide, in their order; they do not overlap. May be slow.
+
+        Raises:
+            ModelUnavailableError: it cannot be loaded.
+        """
+        ...
+
+    def describe(self) -> Mapping[str, int | str]:
+        """What `/health` may show."""
+        ...
+
+    def identity(self) -> str:
+        """Differs whenever what it finds could, see `Scanner.identity`."""
+        ...
+
+
+def redactors_of(scanners: Iterable[Scanner]) -> tuple[Redactor, ...]:
+    """Those that take out what they hit."""
+    return tuple(filter(_redacts, scanners))
+
+
+def _redacts(scanner: Scanner) -> TypeGuard[Redactor]:
+    return getattr(scanner, "redacts", False)
 
 
 def identity_of(name: str, *facts: object) -> str:

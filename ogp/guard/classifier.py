@@ -68,13 +68,15 @@ class Runtime(Protocol):
     device: DeviceName
     precision: Precision
 
-    def logits(self, encoding: Any) -> Sequence[float]:
-        """One number for each class, for one `tokenizers.Encoding`."""
+    def logits(self, encodings: Sequence[Any]) -> Sequence[Sequence[float]]:
+        """One number for each class, for each `tokenizers.Encoding`; at least one is given."""
         ...
 
 
 class Classifier:
     """A loaded classifier; a `guard.model.Model`. Thread-safe."""
+
+    takes_batches = True
 
     def __init__(
         self,
@@ -106,22 +108,21 @@ class Classifier:
         """The text in overlapping slices that the model sees whole; none if it has no tokens."""
         return self._windows.cut(text)
 
-    def score(self, window: str, prompt: str) -> Score:  # noqa: ARG002 - judges the text alone
-        """Judge one window.
+    def scores(self, windows: Sequence[tuple[str, str]]) -> Sequence[Score]:
+        """Judge windows, in one go; what was asked is not looked at.
 
         Raises:
-            ValueError: the text is too long to be a window.
+            ValueError: a text is too long to be a window.
             ArithmeticError: the model gave no finite number, as half precision can.
         """
-        encoding = self._windows.encode(window)
-        if len(encoding) > self._config.max_tokens:
+        encodings = [self._windows.encode(window) for window, _ in windows]
+        if any(len(encoding) > self._config.max_tokens for encoding in encodings):
             raise ValueError("a window longer than the model sees")
-        logits = self._runtime.logits(encoding)
-        if not all(map(isfinite, logits)):
-            raise ArithmeticError("the model gave no finite number")
-        chances = _sigmoid(logits) if self._multi else _softmax(logits)
-        seen = max(self._risky if self._multi else range(len(chances)), key=chances.__getitem__)
-        return Score(max(chances[n] for n in self._risky), self._config.labels[seen])
+        return [self._score(logits) for logits in self._runtime.logits(encodings)]
+
+    def judged_at(self, threshold: float) -> "Classifier":  # noqa: ARG002 - it looks at all of it
+        """Itself."""
+        return self
 
     def warm_up(self) -> None:
         """Judge one text, so that the first request need not wait for what is set up late.
@@ -130,9 +131,9 @@ class Classifier:
             ModelUnavailableError: that failed, or the outputs do not fit the classes.
         """
         try:
-            outputs = len(self._runtime.logits(self._windows.encode(WARM_UP)))
+            outputs = len(self._runtime.logits([self._windows.encode(WARM_UP)])[0])
             if outputs == len(self._config.labels):
-                self.score(WARM_UP, "")
+                self.scores([(WARM_UP, "")])
         except Exception as error:  # whatever a wrong file leads to
             raise ModelUnavailableError(f"the model fails: {type(error).__name__}") from error
         if outputs != len(self._config.labels):
@@ -144,6 +145,13 @@ class Classifier:
         """Hash of the files, precision and device."""
         runtime = self._runtime
         return {"model": self._hash, "precision": runtime.precision, "device": runtime.device}
+
+    def _score(self, logits: Sequence[float]) -> Score:
+        if not all(map(isfinite, logits)):
+            raise ArithmeticError("the model gave no finite number")
+        chances = _sigmoid(logits) if self._multi else _softmax(logits)
+        seen = max(self._risky if self._multi else range(len(chances)), key=chances.__getitem__)
+        return Score(max(chances[n] for n in self._risky), self._config.labels[seen])
 
 
 def is_installed(package: str) -> bool:

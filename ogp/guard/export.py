@@ -137,9 +137,8 @@ def _link(directory: Path, to: Path, names: Sequence[str]) -> None:
 
 
 def _scores(model: Model) -> tuple[float, ...]:
-    return tuple(
-        max(model.score(window, "").value for window in model.windows(text)) for text in SAMPLES
-    )
+    windows = ([(window, "") for window in model.windows(text)] for text in SAMPLES)
+    return tuple(max(score.value for score in model.scores(each)) for each in windows)
 
 
 def _trace(source: Path, made: Path) -> None:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Never
 
 from ogp.core.errors import ResponseBlockedError, TooLargeError
 from ogp.core.ports import Report
@@ -106,6 +107,15 @@ class HeldAnswer:
             self._report(verdict)
         return verdict
 
+    def refuse(self, name: str, finding: Finding) -> Never:
+        """End the answer for what was found elsewhere.
+
+        Raises:
+            ResponseBlockedError: always.
+        """
+        self._tally.note(name, finding)
+        self._stop()
+
     def _scan_rest(self) -> Verdict:
         for channel in self._channels.values():
             self._ask(channel.views(ended=True))
@@ -119,14 +129,14 @@ class HeldAnswer:
         channel = self._channels.get(name)
         if channel is None:
             if len(self._channels) == MAX_CHANNELS:
-                self._refuse("channel_limit", Finding("too many separate texts"))
+                self.refuse("channel_limit", Finding("too many separate texts"))
             channel = Channel(self._policy.scanners, self._policy.normaliser, self._prompt)
             self._channels[name] = channel
         return channel
 
     def _scan_if_due(self, channel: Channel) -> None:
         if channel.is_padded:
-            self._refuse("invisible_text", Finding("run of characters that are not seen"))
+            self.refuse("invisible_text", Finding("run of characters that are not seen"))
         if not self._streamed:
             return  # all of it is held to the end, and scanned there as one
         known = channel.unsettled_chars - channel.fresh_chars
@@ -141,17 +151,13 @@ class HeldAnswer:
             try:
                 self._tally.ask(scanner, views)
             except TooLargeError:
-                self._refuse(scanner.name, Finding("too long to be scanned"))
+                self.refuse(scanner.name, Finding("too long to be scanned"))
             if self._tally.is_blocked:
                 self._stop()
         if self._tally.has_errors and self._policy.block_on_error:
             self._stop()
 
-    def _refuse(self, name: str, finding: Finding) -> None:
-        self._tally.note(name, finding)
-        self._stop()
-
-    def _stop(self) -> None:
+    def _stop(self) -> Never:
         """End the answer; what is held never leaves."""
         self._held.clear()
         verdict = self.report_once()

@@ -5,9 +5,10 @@ between Persian or Indic letters, single marks of direction, closed embeddings, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from ogp.guard.base import Finding, View, ViewKind, identity_of
+from ogp.guard.base import Finding, Span, View, ViewKind, identity_of
+from ogp.settings.guard_schema import RuleAction
 
 UNSEEN = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065"
@@ -61,33 +62,37 @@ RULES = (  # (reason, characters it must see from its first one on, pattern)
 
 
 class InvisibleTextScanner:
-    """Refuses tag characters, runs of unseen ones, overrides of direction, private use."""
+    """Hits tag characters, runs of unseen ones, overrides of direction, private use."""
 
     name = "invisible_text"
     reads = (ViewKind.RAW,)
     hold_chars = DIRECTION_CHARS
 
-    def __init__(self) -> None:
-        self._identity = identity_of(self.name, RULES)
+    def __init__(self, action: RuleAction = "block") -> None:
+        self._action, self.redacts = action, action == "redact"
+        self._identity = identity_of(self.name, RULES, action)
         self._rules = tuple((reason, reach, re.compile(rule)) for reason, reach, rule in RULES)
         self._direction = re.compile(rf"[\u202a-\u202e{ISOLATE}]")
         self._near = re.compile(rf"[\U0001f3f4{TAGS}{UNSEEN}{PRIVATE}]")
+        self._cut_flag = re.compile(rf"\U0001f3f4[{TAGS}]{{1,6}}\Z")
+        self._letters = re.compile(rf"[{LETTERS}]+")
 
     def scan(self, view: View) -> Finding | None:
         """The first rule hit; near an open end a rule waits until it has seen enough."""
-        if view.text.isascii() or (
-            not self._near.search(view.text, view.start)
-            and not self._direction.search(view.text, view.start)
-        ):
-            return None
-        for reason, reach, pattern in self._rules:
-            last = len(view.text) - (reach if view.open else 0)
-            for match in pattern.finditer(view.text, view.start):
-                if match.start() > last:
-                    break
-                if match.lastgroup is None:
-                    return Finding(reason)
+        for reason, _ in self._hits(view):
+            return Finding(reason, blocks=self._action != "flag")
         return None
+
+    def spans(self, view: View) -> Sequence[Span]:
+        """The unseen characters of every hit; letters between them stay."""
+        spans = []
+        for _, match in self._hits(view):
+            start = match.start()
+            for letters in self._letters.finditer(view.text, *match.span()):
+                spans.append(Span(start, letters.start(), ""))
+                start = letters.end()
+            spans.append(Span(start, match.end(), ""))
+        return spans
 
     def settled(self, view: View) -> int:
         """All before the first character that a rule could still turn against."""
@@ -96,12 +101,31 @@ class InvisibleTextScanner:
             return length
         direction = self._direction.search(view.text, max(view.start, length - DIRECTION_CHARS))
         near = self._near.search(view.text, max(view.start, length - NEAR_CHARS))
+        if near and (flag := self._cut_flag.search(view.text, view.start, near.end())):
+            near = flag  # a tag is judged with the flag it belongs to
         return min(match.start() if match else length for match in (direction, near))
 
     def describe(self) -> Mapping[str, int | str]:
-        """How many rules there are."""
-        return {"rules": len(self._rules)}
+        """How many rules there are, and what a hit does."""
+        return {"rules": len(self._rules), "action": self._action}
 
     def identity(self) -> str:
-        """The rules."""
+        """The rules, and what a hit does."""
         return self._identity
+
+    def _hits(self, view: View) -> Iterator[tuple[str, re.Match[str]]]:
+        """Every hit, rule by rule; near an open end a rule waits until it has seen enough."""
+        text = view.text
+        if text.isascii() or not (
+            self._near.search(text, view.start) or self._direction.search(text, view.start)
+        ):
+            return
+        for reason, reach, pattern in self._rules:
+            last = len(text) - (reach if view.open else 0)
+            match = pattern.search(text, view.start)
+            while match and match.start() <= last:
+                if match.lastgroup is None:
+                    yield reason, match
+                    match = pattern.search(text, match.start() + 1)
+                else:
+                    match = pattern.search(text, match.end())

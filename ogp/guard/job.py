@@ -1,13 +1,24 @@
 """Tasks that belong together, what became of them, and how a caller waits for them."""
 
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from threading import TIMEOUT_MAX, Event
 from typing import Any, Generic, TypeVar
 
 from ogp.core.clock import Clock
 
 T = TypeVar("T")
-Task = Callable[[], T]
+
+
+@dataclass(frozen=True, slots=True)
+class More(Generic[T]):
+    """What a task returns that found out what there is to do: tasks in its place."""
+
+    tasks: "Sequence[Task[T]]"
+
+
+Task = Callable[[], T | More[T]]
 """Something slow, for one thread of the pool; no arguments."""
 
 
@@ -46,22 +57,41 @@ class Work(Generic[T]):
         """Monotonic; the latest of all who wait."""
         self.ends = ends
         self.done = Event()
-        self._tasks = tuple(tasks)
-        self._taken = 0
-        self._open = len(self._tasks)
+        self._waiting = deque(enumerate(tasks))
+        self._placed = self._open = len(self._waiting)
         self._results: dict[int, T] = {}
         self._error: BaseException | None = None
 
     @property
     def waiting(self) -> int:
         """Tasks that no thread has taken yet."""
-        return len(self._tasks) - self._taken
+        return len(self._waiting)
 
     def take(self) -> tuple[int, Task[T]]:
         """The next task and its place."""
-        place = self._taken
-        self._taken += 1
-        return place, self._tasks[place]
+        return self._waiting.popleft()
+
+    def take_alike(
+        self, is_alike: Callable[[Task[T]], bool], most: int
+    ) -> list[tuple[int, Task[T]]]:
+        """The next tasks of a kind and their places; the others keep their order."""
+        taken: list[tuple[int, Task[T]]] = []
+        kept: deque[tuple[int, Task[T]]] = deque()
+        for place, task in self._waiting:
+            is_taken = len(taken) < most and is_alike(task)
+            (taken if is_taken else kept).append((place, task))
+        self._waiting = kept
+        return taken
+
+    def replace(self, tasks: Sequence[Task[T]]) -> bool:
+        """Put tasks in the place of one that was taken and made them; whether the work ends.
+
+        Not for a work that has ended.
+        """
+        self._waiting.extend(enumerate(tasks, start=self._placed))
+        self._placed += len(tasks)
+        self._open += len(tasks) - 1
+        return not self._open
 
     def note(self, place: int, result: T, *, is_last: bool) -> bool:
         """Keep what a task returned, unless it comes too late; whether the work ends with it.
@@ -90,7 +120,7 @@ class Work(Generic[T]):
     def end(self, error: PoolError | None = None) -> None:
         """Let everybody go who waits, with the error if one is given."""
         self._error = error or self._error
-        self._tasks, self._taken = (), 0  # tasks hold texts
+        self._waiting.clear()  # tasks hold texts
         self.done.set()
 
     def results(self) -> tuple[T, ...]:

@@ -59,8 +59,7 @@ def load_llmguard(
             scanner = _built(spec, direction, filled, source)
         parts = _parts(spec, direction, filled, source, scanner)
         model = LLMGuardModel(spec, filled, parts)
-        for window in model.windows(SAMPLE):
-            model.score(window, SAMPLE)
+        model.scores([(window, SAMPLE) for window in model.windows(SAMPLE)])
     except ModelUnavailableError:
         raise
     except ImportError as error:

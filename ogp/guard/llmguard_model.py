@@ -8,11 +8,7 @@ from typing import Any
 from ogp.guard.llmguard_scanners import LLMGuardScanner
 from ogp.guard.llmguard_scores import CLEAR
 from ogp.guard.llmguard_text import SHOWN, Room, TextTooLongError, readable
-from ogp.guard.model import Score
-
-
-class ScannerFailedError(Exception):
-    """A scanner raised; the message has its name and the kind of error, as others may hold text."""
+from ogp.guard.model import ScannerFailedError, Score
 
 
 class Watched:
@@ -75,10 +71,24 @@ class LLMGuardModel:
     truncation and padding, and results are kept per thread.
     """
 
-    def __init__(self, spec: LLMGuardScanner, parameters: Mapping[str, Any], parts: Parts) -> None:
-        """Store; `llmguard.load_llmguard` makes the parts."""
+    takes_batches = False
+
+    def __init__(
+        self,
+        spec: LLMGuardScanner,
+        parameters: Mapping[str, Any],
+        parts: Parts,
+        ends_at: float | None = None,
+    ) -> None:
+        """Store; `llmguard.load_llmguard` makes the parts.
+
+        Args:
+            ends_at: the risk that counts as a hit, if it is not the threshold of the parameters,
+                which llm-guard's own scanner was made with.
+        """
         self._spec, self._parameters, self._parts = spec, parameters, parts
         self._threshold = float(parameters["threshold"])
+        self._ends_at = self._threshold if ends_at is None else ends_at
         self._shown = SHOWN.get(spec.name, readable)
 
     def windows(self, text: str) -> Sequence[str]:
@@ -93,8 +103,8 @@ class LLMGuardModel:
             return (text,)
         return tuple(w for part in self._parts.extract(text) for w in room.cut(part)) or ("",)
 
-    def score(self, window: str, prompt: str) -> Score:
-        """Risk of one window, at least the threshold where llm-guard says invalid.
+    def scores(self, windows: Sequence[tuple[str, str]]) -> Sequence[Score]:
+        """Risk of each window, at least llm-guard's threshold where it says invalid; one by one.
 
         A long prompt is compared in parts. Where agreement counts, the part that agrees best; else
         the worst. No more parts are looked at once the side of the threshold is clear.
@@ -102,6 +112,17 @@ class LLMGuardModel:
         Raises:
             ScannerFailedError: the scanner failed, or would have cut a text.
         """
+        return [self._score(window, prompt) for window, prompt in windows]
+
+    def judged_at(self, threshold: float) -> "LLMGuardModel":
+        """As it is, but parts of a prompt are looked at until this side is clear."""
+        return LLMGuardModel(self._spec, self._parameters, self._parts, threshold)
+
+    def describe(self) -> Mapping[str, str | int]:
+        """Hash of the files, precision, device, version of llm-guard."""
+        return self._parts.facts
+
+    def _score(self, window: str, prompt: str) -> Score:
         kind, room = self._spec.compares, self._parts.room
         if not window.strip() or (kind == "agreement" and not prompt.strip()):
             return CLEAR
@@ -112,13 +133,9 @@ class LLMGuardModel:
             found = self._judge(window, part)
             if best is None or (found.value > best.value) == (kind == "together"):
                 best = found
-            if (best.value >= self._threshold) == (kind == "together"):
+            if (best.value >= self._ends_at) == (kind == "together"):
                 break
         return best or CLEAR
-
-    def describe(self) -> Mapping[str, str | int]:
-        """Hash of the files, precision, device, version of llm-guard."""
-        return self._parts.facts
 
     def _prompt_parts(self, room: Room, prompt: str) -> Sequence[str]:
         try:

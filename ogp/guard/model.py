@@ -22,6 +22,11 @@ class Score:
 class Model(Protocol):
     """One loaded model with its tokenizer. Thread-safe: several windows may be scored at once."""
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether windows that are given together can cost less than one by one."""
+        ...
+
     def windows(self, text: str) -> Sequence[str]:
         """The text in overlapping slices, each short enough to be seen whole; none for no text.
 
@@ -29,10 +34,22 @@ class Model(Protocol):
         """
         ...
 
-    def score(self, window: str, prompt: str) -> Score:
-        """Judge one window; `prompt` is what was asked, empty when the text is a prompt itself.
+    def scores(self, windows: Sequence[tuple[str, str]]) -> Sequence[Score]:
+        """Judge windows, each with what was asked, which is empty where the text is a prompt.
+
+        Of a model that `takes_batches`, several are given together where that pays. The score of
+        one must not depend on the others; an error may be of any of them: they are then given one
+        by one.
 
         Slow (milliseconds to seconds); computes in the calling thread alone.
+        """
+        ...
+
+    def judged_at(self, threshold: float) -> "Model":
+        """The same model, for a caller to whom this risk is a hit; nothing is loaded again.
+
+        For models that look no further once the side of their threshold is clear; others give
+        themselves.
         """
         ...
 
@@ -43,6 +60,10 @@ class Model(Protocol):
 
 class ModelUnavailableError(Exception):
     """A model cannot be loaded; the message names the directory or package and what is wrong."""
+
+
+class ScannerFailedError(Exception):
+    """A model failed or gave no score; the message says how, and never repeats text."""
 
 
 class ScannerBusyError(Exception):

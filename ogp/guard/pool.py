@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from ogp.core.clock import Clock
 from ogp.guard.background import Background
+from ogp.guard.batching import Claim, Outcome, gather, run
 from ogp.guard.job import (
     Job,
+    More,
     PoolError,
     PoolFullError,
     PoolStoppedError,
@@ -52,9 +54,9 @@ class _Worker:
 
     def __init__(self, serve: "Callable[[_Worker], None]") -> None:
         self.thread = Thread(target=serve, args=(self,), name="guard-scan", daemon=True)
-        self.work: Work[Any] | None = None
+        self.claims: Sequence[Claim] = ()
         self.deadline = 0.0
-        """Of the task it runs; those who join later do not move it."""
+        """Of the tasks it runs, the earliest; those who join later do not move it."""
         self.is_stuck = False
 
 
@@ -65,17 +67,22 @@ class ScannerPool:
     of any later job. Nobody waits beyond a deadline, whatever a task does: its thread is then left
     to itself and replaced. When the task ends after all, the thread ends too, or serves again if it
     could not be replaced.
+
+    A thread may take tasks in batches: always the oldest one that waits, and with it the next ones
+    of its kind, see `batching.Together`.
     """
 
-    def __init__(self, threads: int, *, max_pending: int, clock: Clock) -> None:
+    def __init__(self, threads: int, *, max_pending: int, clock: Clock, batch: int = 1) -> None:
         """Keep the sizes; `start` starts the threads.
 
         Args:
-            threads: tasks that run at once.
+            threads: tasks or batches that run at once.
             max_pending: tasks that may wait for a thread, all jobs together.
             clock: of all deadlines.
+            batch: tasks of one kind that a thread takes at once.
         """
         self._threads, self._max_pending, self._clock = threads, max_pending, clock
+        self._batch = batch
         self._lock = Lock()  # guards everything below and every work; never held while a task runs
         self._has_work = Condition(self._lock)
         self._line: deque[Work[Any]] = deque()  # each with a task that waits
@@ -92,12 +99,19 @@ class ScannerPool:
             self._is_running = True
             self._fill()
 
+    def resize(self, *, threads: int, batch: int) -> None:
+        """Change the sizes; threads that are too many end when they have no task."""
+        with self._lock:
+            self._threads, self._batch = threads, batch
+            self._fill()
+            self._has_work.notify_all()
+
     def stop(self) -> None:
         """End every job with `PoolStoppedError`, and the threads as far as their tasks end soon."""
         self._background.stop()
         with self._lock:
             self._is_running = False
-            running = [worker.work for worker in self._workers if worker.work]
+            running = [claim.work for worker in self._workers for claim in worker.claims]
             for work in [*self._line, *running]:
                 self._end(work, PoolStoppedError())
             self._has_work.notify_all()
@@ -195,47 +209,43 @@ class ScannerPool:
             pass  # what a task held is gone before the next wait
 
     def _serve_one(self, worker: _Worker) -> bool:
-        """Wait for a task and run it; whether this thread is to go on."""
-        taken = self._take(worker)
-        if taken is None:
+        """Wait for tasks and run them; whether this thread is to go on."""
+        claims = self._take(worker)
+        if not claims:
             return False
-        work, place, task = taken
-        try:
-            result = task()
-            is_last = work.ends is not None and work.ends(result)
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
-            with self._lock:
-                return self._ran(worker, work, is_end=work.note_error(error))
+        outcomes = run(claims)
         with self._lock:
-            return self._ran(worker, work, is_end=work.note(place, result, is_last=is_last))
+            return self._ran(worker, outcomes)
 
-    def _take(self, worker: _Worker) -> tuple[Work[Any], int, Task[Any]] | None:
+    def _take(self, worker: _Worker) -> Sequence[Claim]:
+        """The next task with others of its kind; none if this thread is to end."""
         with self._lock:
-            while self._is_running:
+            while self._is_running and self._serving <= self._threads:
                 if not self._line:
                     self._has_work.wait()
                     continue
-                work = self._line[0]
-                if work.deadline <= self._clock.monotonic():
-                    self._expire(work)
+                now = self._clock.monotonic()
+                if self._line[0].deadline <= now:
+                    self._expire(self._line[0])
                     continue
-                place, task = work.take()
-                self._waiting -= 1
-                if not work.waiting:
-                    self._line.popleft()
-                worker.work, worker.deadline = work, work.deadline
+                claims = gather(self._line, self._batch, now)
+                self._waiting -= len(claims)
+                for work in {claim.work for claim in claims}:
+                    if not work.waiting:
+                        self._line.remove(work)
+                worker.claims = claims
+                worker.deadline = min(claim.work.deadline for claim in claims)
                 self._busy += 1
-                return work, place, task
+                return claims
             self._serving -= 1
             self._workers.discard(worker)
-        return None
+        return ()
 
-    def _ran(self, worker: _Worker, work: Work[Any], *, is_end: bool) -> bool:
-        """A task has ended; whether its thread is to go on."""
-        worker.work = None
-        self._completed += 1
-        if is_end:
-            self._end(work)
+    def _ran(self, worker: _Worker, outcomes: Sequence[Outcome]) -> bool:
+        """Tasks have ended; whether their thread is to go on."""
+        self._completed += len(worker.claims)
+        worker.claims = ()
+        self._note(outcomes)
         if not worker.is_stuck:
             self._busy -= 1
             return True
@@ -245,6 +255,38 @@ class ScannerPool:
             return True
         self._workers.discard(worker)
         return False
+
+    def _note(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell the works; those with further tasks go to the front, as they came first."""
+        front = 0
+        for outcome in outcomes:
+            work = outcome.claim.work
+            if outcome.error is not None:
+                is_end = work.note_error(outcome.error)
+            elif isinstance(outcome.result, More):
+                is_end = self._go_on(work, outcome.result.tasks, front)
+                front += 1
+            else:
+                is_end = work.note(outcome.claim.place, outcome.result, is_last=outcome.is_last)
+            if is_end:
+                self._end(work)
+
+    def _go_on(self, work: Work[Any], tasks: Sequence[Task[Any]], place: int) -> bool:
+        """Take in what a task has made, all or none; whether the work ends with that.
+
+        Args:
+            place: in the line.
+        """
+        if work.done.is_set():
+            return False
+        if self._waiting + len(tasks) > self._max_pending:
+            self._end(work, PoolFullError())
+            return False
+        if tasks and not work.waiting:
+            self._line.insert(place, work)
+        self._waiting += len(tasks)
+        self._has_work.notify(len(tasks))
+        return work.replace(tasks)
 
     def _end(self, work: Work[Any], error: PoolError | None = None) -> None:
         if work.done.is_set():
@@ -266,11 +308,12 @@ class ScannerPool:
     def _give_up_overrun(self, now: float) -> None:
         """Count threads as stuck whose task should have ended, and replace them."""
         for worker in self._workers:
-            if worker.work is not None and not worker.is_stuck and worker.deadline <= now:
+            if worker.claims and not worker.is_stuck and worker.deadline <= now:
                 worker.is_stuck = True
                 self._serving -= 1
                 self._busy -= 1
-                self._unshare(worker.work)  # who comes now does not wait for this thread
+                for claim in worker.claims:
+                    self._unshare(claim.work)  # who comes now does not wait for this thread
         before = self._serving
         with suppress(RuntimeError):  # no more threads on this machine: degraded, tried again
             self._fill()

@@ -31,27 +31,42 @@ class OnnxRuntime:
         """
         self.precision: Precision = "int8" if path.name == INT8_ONNX else "fp32"
         self._session = _open(path)
-        self._types: dict[str, str] = {}
-        for needed in self._session.get_inputs():
-            if needed.name not in INPUTS:
-                raise ModelUnavailableError(f"{path} wants an unknown input, {needed.name}")
-            self._types[needed.name] = needed.type.removeprefix("tensor(").removesuffix(")")
-        if "input_ids" not in self._types:
+        needed = self._session.get_inputs()
+        if unknown := [each.name for each in needed if each.name not in INPUTS]:
+            raise ModelUnavailableError(f"{path} wants an unknown input, {unknown[0]}")
+        names = [each.name for each in needed]
+        if "input_ids" not in names:
             raise ModelUnavailableError(f"{path} has no input named input_ids")
+        self._types = [
+            (each.name, each.type.removeprefix("tensor(").removesuffix(")")) for each in needed
+        ]
+        self._takes_batches = "attention_mask" in names and not any(
+            isinstance(each.shape[0], int) for each in needed
+        )
         names = [output.name for output in self._session.get_outputs()]
         if OUTPUT not in names:
             raise ModelUnavailableError(f"{path} has no output named {OUTPUT}")
 
-    def logits(self, encoding: Any) -> Sequence[float]:
-        """The raw outputs for one `tokenizers.Encoding`."""
+    def logits(self, encodings: Sequence[Any]) -> Sequence[Sequence[float]]:
+        """The raw outputs for each `tokenizers.Encoding`.
+
+        Shorter ones are filled up to the longest, unseen, as the attention mask says. A file that
+        has no such input, or that is made for one text, is given one after the other.
+        """
+        if len(encodings) > 1 and not self._takes_batches:
+            return [self._run([encoding])[0] for encoding in encodings]
+        return self._run(encodings)
+
+    def _run(self, encodings: Sequence[Any]) -> Sequence[Sequence[float]]:
         import numpy
 
-        feed = {
-            name: numpy.array([getattr(encoding, INPUTS[name])], dtype=kind)
-            for name, kind in self._types.items()
-        }
+        longest = max(map(len, encodings))
+        feed = {name: numpy.zeros((len(encodings), longest), kind) for name, kind in self._types}
+        for row, encoding in enumerate(encodings):
+            for name, _ in self._types:
+                feed[name][row, : len(encoding)] = getattr(encoding, INPUTS[name])
         (logits,) = self._session.run([OUTPUT], feed)
-        return [float(logit) for logit in logits[0]]
+        return [[float(logit) for logit in row] for row in logits]
 
 
 def _open(path: Path) -> Any:

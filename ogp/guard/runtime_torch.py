@@ -26,6 +26,7 @@ class TorchRuntime:
         self.device, self.precision = device.name, device.precision
         self._torch = load()
         self._model = _open(directory)
+        self._filler = getattr(self._model.config, "pad_token_id", None) or 0
         dtype = getattr(self._torch, DTYPES[device.precision])
         # after loading: transformers would change torch's default type for all threads meanwhile
         try:
@@ -35,13 +36,20 @@ class TorchRuntime:
                 f"{directory} does not go to the device {device.name}: {type(error).__name__}"
             ) from error
 
-    def logits(self, encoding: Any) -> Sequence[float]:
-        """The raw outputs for one `tokenizers.Encoding` of one text, not of a pair."""
+    def logits(self, encodings: Sequence[Any]) -> Sequence[Sequence[float]]:
+        """The raw outputs for each `tokenizers.Encoding` of one text, not of a pair.
+
+        Shorter ones are filled up to the longest, unseen, as the attention mask says.
+        """
         torch = self._torch
+        longest = max(map(len, encodings))
+        rows = [encoding.ids + [self._filler] * (longest - len(encoding)) for encoding in encodings]
+        seen = [[1] * len(encoding) + [0] * (longest - len(encoding)) for encoding in encodings]
         with torch.inference_mode():
-            ids = torch.tensor([encoding.ids], device=self.device)
-            logits = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-            return [float(logit) for logit in logits[0].float().tolist()]
+            ids = torch.tensor(rows, device=self.device)
+            mask = torch.tensor(seen, device=self.device)
+            logits = self._model(input_ids=ids, attention_mask=mask).logits
+            return [[float(logit) for logit in row] for row in logits.float().tolist()]
 
 
 def _open(directory: Path) -> Any:

@@ -9,7 +9,7 @@ from ogp.guard.invisible import InvisibleTextScanner
 from ogp.guard.length import TokenLimitScanner
 from ogp.guard.patterns import RegexScanner
 from ogp.guard.secrets import SecretsScanner
-from ogp.settings.schema import GuardSettings, InputScannersSettings, OutputScannersSettings
+from ogp.settings.guard_schema import GuardSettings, InputScannersSettings, OutputScannersSettings
 
 INPUT_NAMES = (
     "token_limit",
@@ -33,7 +33,8 @@ def input_scanners(settings: GuardSettings, normalise: Callable[[str], str]) -> 
     section = settings.input_scanners
     scanners = _for_both(section, normalise)
     if section.token_limit.enabled:
-        scanners.append(TokenLimitScanner(section.token_limit.limit))
+        limit = section.token_limit
+        scanners.append(TokenLimitScanner(limit.limit, limit.action))
     if section.injection_rules.enabled:
         scanners.append(InjectionRulesScanner(section.injection_rules.action))
     return _ordered(scanners, INPUT_NAMES)
@@ -66,13 +67,13 @@ def _for_both(
     scanners: list[Scanner] = []
     ban, regex = section.ban_substrings, section.regex
     if ban.enabled and ban.substrings:
-        scanners.append(BanSubstringsScanner(ban.substrings, ban.match_type, normalise))
+        scanners.append(BanSubstringsScanner(ban.substrings, ban.match_type, normalise, ban.action))
     if regex.enabled and regex.patterns:
-        scanners.append(RegexScanner(regex.patterns))
+        scanners.append(RegexScanner(regex.patterns, regex.action))
     if section.invisible_text.enabled:
-        scanners.append(InvisibleTextScanner())
+        scanners.append(InvisibleTextScanner(section.invisible_text.action))
     if section.secrets.enabled:
-        scanners.append(SecretsScanner())
+        scanners.append(SecretsScanner(section.secrets.action))
     return scanners
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from ogp.audit.configurations import Documents
 from ogp.audit.recorder import AuditRecorder
 from ogp.core.clock import SystemClock
 from ogp.core.types import AuditRecord, Outcome
@@ -44,7 +45,13 @@ class Service:
     """What one worker process has: database, writer, recorder."""
 
     def __init__(
-        self, path: Path, *, busy_timeout_s: float = 0.1, sweep_s: float = 3600.0, **settings: Any
+        self,
+        path: Path,
+        *,
+        busy_timeout_s: float = 0.1,
+        sweep_s: float = 3600.0,
+        configurations: Documents = dict,
+        **settings: Any,
     ) -> None:
         migrate(path)
         self.path = path
@@ -59,6 +66,7 @@ class Service:
             run_directory=path.parent / "run",
             settings=self.settings,
             clock=SystemClock(),
+            configurations=configurations,
             sweep_s=sweep_s,
         )
 

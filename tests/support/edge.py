@@ -10,7 +10,7 @@ from ogp.admission.fields import FieldPolicy
 from ogp.core.clock import SystemClock
 from ogp.core.errors import UnauthorizedError
 from ogp.core.types import Principal, Role
-from ogp.dialects.ollama import OllamaDialect
+from ogp.dialects.coverage import DIALECTS
 from ogp.gateway import Gateway
 from ogp.http.app import build_app
 from ogp.http.control import OwnResource, PublicReportResource, ReportResource
@@ -56,10 +56,11 @@ class Edge:
         self.stages = stages or Stages()
         self.audit = RecordingAudit()
         configured = Settings.model_validate(settings)
-        dialect = OllamaDialect(configured.limits)
+        dialects = [dialect(configured.limits) for dialect in DIALECTS]
+        access = configured.access
         gateway = Gateway(
-            dialects={dialect.name: dialect},
-            policy=FieldPolicy(configured.access.allow_restricted_fields),
+            dialects={dialect.name: dialect for dialect in dialects},
+            policy=FieldPolicy(access.allow_restricted_fields, access.allow_model_management),
             router=self.stages,
             input_guard=self.stages,
             queue=self.stages,
@@ -71,8 +72,8 @@ class Edge:
         app = build_app(
             settings=configured,
             gateway=gateway,
-            dialects=[dialect],
-            gate=AddressGate(configured.access),
+            dialects=dialects,
+            gate=AddressGate(access),
             verifier=NameVerifier(),
             own={
                 "/up": PublicReportResource(lambda: {"status": "up"}),
@@ -92,4 +93,5 @@ class Edge:
 
     def post(self, path: str, document: Any = None, **options: Any) -> Any:
         options.setdefault("headers", ALICE)
+        options.setdefault("remote_addr", "127.0.0.1")
         return self.client.simulate_post(path, json=document, **options)

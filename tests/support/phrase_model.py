@@ -7,11 +7,17 @@ from threading import Lock
 import pytest
 
 from ogp.core.clock import SystemClock
+from ogp.core.types import Principal, Role
+from ogp.dialects.ollama import OllamaDialect
 from ogp.guard.base import View
 from ogp.guard.model import LoadModel, Model, ModelUnavailableError, Score
-from ogp.guard.model_scanner import WARM_UP_TEXT, ModelRule, ModelScanner
+from ogp.guard.model_scanner import ModelRule, ModelScanner
+from ogp.guard.model_source import WARM_UP_TEXT
 from ogp.guard.pool import ScannerPool
+from ogp.settings.schema import LimitSettings
 
+SOMEBODY = Principal("somebody", Role.USER)
+DIALECT = OllamaDialect(LimitSettings())
 INPUT = ModelRule(
     name="prompt_injection",
     direction="input",
@@ -26,13 +32,19 @@ OUTPUT = replace(INPUT, name="toxicity", direction="output")
 
 
 class PhraseModel:
-    """Finds a phrase; its windows have 40 characters, half of them shared with the next."""
+    """Finds a phrase; its windows have 40 characters, half of them shared with the next.
+
+    A subclass says something else of one window by `judge`.
+    """
+
+    takes_batches = True
 
     def __init__(self, phrase: str = "open sesame", step: int = 20) -> None:
         self._phrase, self._step = phrase, step
         self._lock = Lock()
         self.texts: list[str] = []
         self.asked: list[tuple[str, str]] = []
+        self.batches: list[int] = []
 
     def windows(self, text: str) -> Sequence[str]:
         with self._lock:
@@ -40,10 +52,18 @@ class PhraseModel:
         step = self._step
         return [text[at : at + 2 * step] for at in range(0, max(1, len(text) - step), step)]
 
-    def score(self, window: str, prompt: str) -> Score:
+    def scores(self, windows: Sequence[tuple[str, str]]) -> Sequence[Score]:
+        with self._lock:
+            self.batches.append(len(windows))
+        return [self.judge(window, prompt) for window, prompt in windows]
+
+    def judge(self, window: str, prompt: str) -> Score:
         with self._lock:
             self.asked.append((window, prompt))
         return Score(0.9, "BAD") if self._phrase in window else Score(0.125, "GOOD")
+
+    def judged_at(self, threshold: float) -> Model:
+        return self
 
     def describe(self) -> Mapping[str, str | int]:
         return {"model": "ab12", "precision": "fp32", "device": "cpu"}
@@ -51,6 +71,7 @@ class PhraseModel:
     def forget(self) -> None:
         self.texts.clear()
         self.asked.clear()
+        self.batches.clear()
 
 
 class ScriptedModel(PhraseModel):
@@ -60,7 +81,7 @@ class ScriptedModel(PhraseModel):
         super().__init__(step=1_000_000)
         self._answer = answer
 
-    def score(self, window: str, prompt: str) -> Score:
+    def judge(self, window: str, prompt: str) -> Score:
         return Score(0.0 if window == WARM_UP_TEXT else self._answer(window))
 
 
@@ -91,3 +112,9 @@ def failed(pool: ScannerPool, error: BaseException, rule: ModelRule = INPUT) -> 
     with pytest.raises(ModelUnavailableError):
         scanner.scan(View("text"))
     return scanner
+
+
+def score_of(model: Model, window: str, prompt: str = "") -> Score:
+    """What it says of one window."""
+    (score,) = model.scores([(window, prompt)])
+    return score

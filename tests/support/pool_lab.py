@@ -49,8 +49,8 @@ class Lab:
         self._pools: list[ScannerPool] = []
         self._gates: list[Gate] = []
 
-    def pool(self, threads: int = 1, max_pending: int = 100) -> ScannerPool:
-        pool = ScannerPool(threads, max_pending=max_pending, clock=self.clock)
+    def pool(self, threads: int = 1, max_pending: int = 100, batch: int = 1) -> ScannerPool:
+        pool = ScannerPool(threads, max_pending=max_pending, clock=self.clock, batch=batch)
         pool.start()
         self._pools.append(pool)
         return pool

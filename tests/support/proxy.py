@@ -134,8 +134,10 @@ class Proxy:
             text=True,
         )
         self.output = Output(self.process.stdout)
-        self.output.wait_for('"event":"started"', START_TIMEOUT_S)
-        self.output.wait_for('"event":"upstream ')  # the only probe, for an hour
+        workers = int(str(self._settings.get("server__workers", 1)))
+        self.output.wait_for('"event":"started"', START_TIMEOUT_S, times=workers)
+        # The only probe of each worker, for an hour.
+        self.output.wait_for('"event":"upstream ', times=workers)
         return self
 
     def stop(self) -> int:
@@ -158,10 +160,15 @@ class Proxy:
         (worker,) = psutil.Process(self.process.pid).children()
         return worker
 
-    def kill_worker(self) -> None:
+    def workers(self) -> list[psutil.Process]:
+        """All worker processes, oldest first."""
+        assert self.process is not None
+        return sorted(psutil.Process(self.process.pid).children(), key=lambda worker: worker.pid)
+
+    def kill_worker(self, worker: psutil.Process | None = None) -> None:
         """kill -9, and wait for the next worker."""
         before = self.output.text().count('"event":"started"')
-        self.worker().kill()
+        (worker or self.worker()).kill()
         self.output.wait_for('"event":"started"', START_TIMEOUT_S, times=before + 1)
 
     def headers(self, token: str | None = None) -> dict[str, str]:

@@ -1,24 +1,28 @@
 """Stand-ins for the stages, for tests of one part of the spine or the edge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from ogp.core.clock import SystemClock
 from ogp.core.errors import GatewayError
 from ogp.core.exchange import Cancellation, Exchange
-from ogp.core.ports import Report
+from ogp.core.ports import Report, TextRewriter
 from ogp.core.types import (
     AnswerEvent,
     AuditRecord,
     GuardState,
     InferenceRequest,
+    Pace,
+    Principal,
+    Role,
     Route,
     UpstreamResponse,
     Verdict,
 )
 
 ROUTE = Route("lab", "http://127.0.0.1:1")
+ALICE = Principal("alice", Role.USER)
 
 
 def make_exchange(timeout_s: float = 5.0) -> Exchange:
@@ -45,12 +49,43 @@ class RecordingAudit:
         self.finished.append((record, wait))
 
 
+class NoRewriter:
+    """For tests in which no text may change."""
+
+    def with_texts(
+        self, request: InferenceRequest, replacements: Mapping[str, str]
+    ) -> InferenceRequest:
+        raise AssertionError("no text of the request may change")
+
+    def with_answer_texts(
+        self, event: AnswerEvent, texts: Sequence[tuple[str, str]]
+    ) -> AnswerEvent:
+        raise AssertionError("no text of the answer may change")
+
+
 class NoWatch:
     """Watches nothing."""
 
     @contextmanager
     def watch(self, client: object | None, cancellation: Cancellation) -> Iterator[None]:
         yield
+
+
+class FixedTurn:
+    """Has its slot after so many waits, a quarter of a second after it was asked for."""
+
+    waited_s = 0.25
+
+    def __init__(self, waits: int, refusal: Exception | None) -> None:
+        self._waits, self._refusal = waits, refusal
+
+    def wait(self, at_most_s: float | None = None) -> bool:
+        if at_most_s is not None and self._waits:
+            self._waits -= 1
+            return False
+        if self._refusal is not None:
+            raise self._refusal
+        return True
 
 
 class Stages:
@@ -63,7 +98,10 @@ class Stages:
         streamed: bool = False,
         status: int = 200,
         refuse: dict[str, Exception] | None = None,
+        waits: int = 0,
     ) -> None:
+        self.observed: list[tuple[str, Pace | None]] = []
+        self._waits = waits
         self.passed: list[str] = []
         self.given_back: list[str] = []
         self._chunks, self._streamed, self._status = chunks, streamed, status
@@ -84,17 +122,33 @@ class Stages:
         yield candidates[0]
         self.given_back.append("lease")
 
-    def scan(self, request: InferenceRequest, report: Report) -> None:
+    def scan(
+        self,
+        request: InferenceRequest,
+        principal: Principal,
+        rewriter: TextRewriter,
+        report: Report,
+    ) -> InferenceRequest:
         report(Verdict(GuardState.CLEAN))
         self._pass("input guard")
+        return request
 
     @contextmanager
-    def slot(
-        self, model: str, *, timeout_s: float, cancellation: Cancellation, user: str = ""
-    ) -> Iterator[float]:
-        self._pass(f"slot of {user}")
-        yield 0.25
+    def turn(
+        self,
+        request: InferenceRequest,
+        principal: Principal,
+        *,
+        request_id: str,
+        timeout_s: float,
+        cancellation: Cancellation,
+    ) -> Iterator["FixedTurn"]:
+        self._pass(f"slot of {principal.username}")
+        yield FixedTurn(self._waits, self._refuse.get("wait"))
         self.given_back.append("slot")
+
+    def observe(self, model: str, pace: Pace | None) -> None:
+        self.observed.append((model, pace))
 
     def begin(self, record: AuditRecord) -> AuditRecord:
         self._pass("audit")
@@ -120,11 +174,16 @@ class Stages:
         yield from self._chunks
         self._pass("end of answer")
 
-    def reads(self, request: InferenceRequest) -> bool:
+    def reads(self, request: InferenceRequest, principal: Principal) -> bool:
         return True
 
     def filter(
-        self, request: InferenceRequest, events: Iterator[AnswerEvent], report: Report
+        self,
+        request: InferenceRequest,
+        principal: Principal,
+        rewriter: TextRewriter,
+        events: Iterator[AnswerEvent],
+        report: Report,
     ) -> Iterator[AnswerEvent]:
         self._pass("output guard")
         yield from events

@@ -33,6 +33,8 @@ RECORD = AuditRecord(
     error_code="code",
     error_message="message",
     finished_at=1_795_200_421.25,
+    guard_input_details="{}",
+    guard_output_details='{"scanners":{}}',
 )
 
 

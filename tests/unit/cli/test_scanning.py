@@ -13,7 +13,8 @@ from ogp.guard.model import ModelUnavailableError
 from ogp.guard.normalise import Normaliser
 from ogp.guard.output import build_output_guard
 from ogp.guard.scanners import input_scanners, output_scanners
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
+from tests.support.stages import ALICE, NoRewriter
 
 NORMALISER = Normaliser()
 MARKER = "text that must not be shown"
@@ -88,7 +89,7 @@ def test_prompts_are_judged_as_the_guard_judges_them(text: str) -> None:
     request = InferenceRequest("ollama", "generate", "POST", "/api/generate", texts=(part,))
     reports: list[Verdict] = []
     try:
-        build_input_guard(SETTINGS).scan(request, reports.append)
+        build_input_guard(SETTINGS).scan(request, ALICE, NoRewriter(), reports.append)
         blocked = False
     except PromptBlockedError:
         blocked = True
@@ -104,7 +105,8 @@ def test_answers_are_judged_as_the_guard_judges_them(text: str, *, stream: bool)
     request = InferenceRequest("ollama", "chat", "POST", "/api/chat", stream=stream)
     events = iter([AnswerEvent(b"x", (("content", text),))])
     try:
-        list(build_output_guard(SETTINGS).filter(request, events, lambda _: None))
+        guard = build_output_guard(SETTINGS)
+        list(guard.filter(request, ALICE, NoRewriter(), events, lambda _: None))
         blocked = False
     except ResponseBlockedError:
         blocked = True

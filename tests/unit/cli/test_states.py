@@ -9,7 +9,7 @@ import pytest
 from ogp.cli.states import FACT_HEADS, Facts, builtin_scanners, fact_cells, scanner_facts
 from ogp.guard.device import Device
 from ogp.guard.normalise import Normaliser
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
 from tests.support.tiny_models import write_classifier
 
 

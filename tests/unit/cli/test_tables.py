@@ -17,7 +17,7 @@ from ogp.cli.tables import (
     token_facts,
     token_row,
 )
-from ogp.core.types import Role
+from ogp.core.types import Priority, Role
 
 NOW = datetime(2026, 11, 20, 18, 47, 5, 123000, tzinfo=UTC)
 TOKEN = StoredToken(
@@ -50,6 +50,7 @@ def test_account_row_has_the_columns_of_its_heads() -> None:
         "Status": "active",
         "Requests": "7",
         "Token preview": "ogp_AbCd1234_...",
+        "Priority": "-",
         "Created": "2026-11-20 18:47 UTC",
         "Last used": "never",
     }
@@ -62,6 +63,7 @@ def test_account_without_a_token_says_so() -> None:
 def test_token_row_has_the_columns_of_its_heads() -> None:
     assert dict(zip(TOKEN_HEADS, token_row(TOKEN), strict=True)) == {
         "Token preview": "ogp_AbCd1234_...",
+        "Priority": "-",
         "Created": "2026-11-20 18:47 UTC",
         "Expires": "2026-11-21 18:47 UTC",
         "Revoked": "no",
@@ -69,9 +71,16 @@ def test_token_row_has_the_columns_of_its_heads() -> None:
     }
 
 
+def test_class_of_a_token_is_shown() -> None:
+    token = StoredToken("AbCd1234", NOW, None, None, None, Priority.BATCH)
+    assert token_row(token)[1] == "batch"
+    assert account_row(make_account(token), NOW)[5] == "batch"
+    assert token_facts(token)["priority"] == "batch"
+
+
 def test_revoked_token_tells_when() -> None:
     token = StoredToken("AbCd1234", NOW, None, NOW, NOW)
-    assert token_row(token)[2:] == ("never", "2026-11-20 18:47 UTC", "2026-11-20 18:47 UTC")
+    assert token_row(token)[3:] == ("never", "2026-11-20 18:47 UTC", "2026-11-20 18:47 UTC")
 
 
 def test_facts_are_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,12 +91,14 @@ def test_facts_are_json(capsys: pytest.CaptureFixture[str]) -> None:
         "status": "active",
         "requests": 7,
         "token_preview": "ogp_AbCd1234_...",
+        "priority": None,
         "created_at": "2026-11-20T18:47:05.123000Z",
         "last_used_at": None,
         "expires_at": "2026-11-21T18:47:05.123000Z",
         "tokens": [
             {
                 "id": "AbCd1234",
+                "priority": None,
                 "created_at": "2026-11-20T18:47:05.123000Z",
                 "expires_at": "2026-11-21T18:47:05.123000Z",
                 "revoked_at": None,

@@ -6,12 +6,13 @@ from typing import Any
 import click
 import pytest
 
-from ogp.cli.weights import asked_of, device_for, load_from, loaded_state, started
+from ogp.cli.weights import anonymize_state, asked_of, device_for, load_from, loaded_state, started
 from ogp.guard.base import View, ViewKind
 from ogp.guard.device import Device
 from ogp.guard.model import ModelUnavailableError
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
 from tests.support.tiny_models import write_classifier
+from tests.support.tiny_ner import write_ner
 
 CPU = Device("cpu", "test", "fp32")
 TOXIC = ("male", "toxicity", "insult")
@@ -35,13 +36,19 @@ def test_each_direction_has_its_scanners(models: Path) -> None:
     assert [each.wanted.name for each in asked_of(settings, "input")] == [
         "prompt_injection",
         "toxicity",
+        "code",
     ]
-    assert [each.wanted.name for each in asked_of(settings, "output")] == ["toxicity"]
+    assert [each.wanted.name for each in asked_of(settings, "output")] == [
+        "toxicity",
+        "code",
+        "malicious_urls",
+        "no_refusal",
+    ]
 
 
 def test_a_path_of_its_own_counts(models: Path, tmp_path: Path) -> None:
     settings = make_settings(models, input_scanners={"toxicity": {"path": tmp_path}})
-    assert [each.wanted.directory for each in asked_of(settings, "input")] == [
+    assert [each.wanted.directory for each in asked_of(settings, "input")][:2] == [
         models / "prompt_injection",
         tmp_path,
     ]
@@ -70,8 +77,8 @@ def test_state_without_loading(
 
 def test_a_direction_that_is_off_asks_for_nothing(models: Path) -> None:
     settings = make_settings(models, input_enabled=False)
-    assert [each.scans for each in asked_of(settings, "input")] == [False, False]
-    assert [each.scans for each in asked_of(settings, "output")] == [True]
+    assert not any(each.scans for each in asked_of(settings, "input"))
+    assert [each.scans for each in asked_of(settings, "output")][:1] == [True]
 
 
 def test_missing_weights_come_with_the_command_that_brings_them(tmp_path: Path) -> None:
@@ -178,3 +185,54 @@ def test_nothing_is_started_where_no_model_is_asked_for(
     monkeypatch.setattr("ogp.cli.weights.device_for", None)
     with started(make_settings(tmp_path), "input") as scanners:
         assert scanners == ()
+
+
+def anonymize(models: Path, **own: Any) -> GuardSettings:
+    return make_settings(models, input_scanners={"anonymize": {"enabled": True, **own}})
+
+
+def test_the_weights_for_names_are_asked_for_where_personal_data_is_looked_for(
+    tmp_path: Path,
+) -> None:
+    state = anonymize_state(anonymize(tmp_path), None)
+    assert (state["state"], state["directory"]) == ("found", str(tmp_path / "anonymize"))
+    assert state["names"] == f"off: no such directory: {tmp_path / 'anonymize'}"
+    assert state["command"] == "scripts/download_models.sh anonymize"
+
+
+def test_weights_for_names_that_are_demanded_are_missed(tmp_path: Path) -> None:
+    state = anonymize_state(anonymize(tmp_path, names=True), None)
+    assert (state["state"], state["command"]) == (
+        "unavailable",
+        "scripts/download_models.sh anonymize",
+    )
+
+
+def test_no_weights_are_asked_for_without_names(tmp_path: Path) -> None:
+    state = anonymize_state(anonymize(tmp_path, names=False), None)
+    assert state == {"state": "found", "names": "off: switched off"}
+    assert anonymize_state(anonymize(tmp_path, enabled=False), None) == {"state": "off"}
+
+
+@pytest.mark.parametrize(("enabled", "state"), [("auto", "missing"), (True, "unavailable")])
+def test_personal_data_without_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: object, state: str
+) -> None:
+    monkeypatch.setattr("ogp.cli.weights.missing_packages", lambda: "no presidio")
+    shown = anonymize_state(anonymize(tmp_path, enabled=enabled), None)
+    assert (shown["state"], shown["reason"]) == (state, "no presidio")
+    assert shown["command"] == "./run_proxy.sh install"
+
+
+def test_personal_data_is_loaded_with_names(tmp_path: Path) -> None:
+    write_ner(tmp_path / "anonymize")
+    assert anonymize_state(anonymize(tmp_path), None)["names"] == "on"
+    shown = anonymize_state(anonymize(tmp_path), CPU)
+    assert (shown["state"], shown["names"], shown["device"]) == ("ready", "on", "cpu")
+    (tmp_path / "anonymize" / "model.safetensors").write_bytes(b"none")
+    assert anonymize_state(anonymize(tmp_path), CPU)["state"] == "failed"
+
+
+def test_an_unknown_entity_ends_the_command(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match="'EMAIL' is not known"):
+        anonymize_state(anonymize(tmp_path, entities=["EMAIL"]), None)

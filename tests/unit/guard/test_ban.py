@@ -116,3 +116,77 @@ def test_time_is_linear(seed: str) -> None:
         return min(times)
 
     assert cost_s(100_000) < 12 * cost_s(25_000) + 0.01
+
+
+def taken(text: str, *phrases: str, match_type: str = "str", **view: int | bool) -> list[str]:
+    spans = make_scanner(*phrases, match_type=match_type).spans(View(text, **view))  # type: ignore[arg-type]
+    return [text[span.start : span.end] for span in spans]
+
+
+def test_every_phrase_is_taken_out_where_it_stands() -> None:
+    assert taken("a CAT and a dog, cat", "cat", "dog") == ["CAT", "dog", "cat"]
+    spans = make_scanner("cat", "dog").spans(View("dog"))
+    assert [span.label for span in spans] == ["phrase no. 2"]
+
+
+def test_overlapping_phrases_are_all_told() -> None:
+    assert taken("open sesame day", "open sesame", "same day") == ["open sesame", "same day"]
+    assert taken("aaaa", "aa") == ["aa", "aa", "aa"]
+
+
+def test_of_phrases_that_begin_together_the_longest_is_told() -> None:
+    assert taken("cat nap", "cat", "cat nap") == ["cat nap"]
+    assert taken("cat naps", "cat", "cat nap", match_type="word") == ["cat"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("die Straße und ẞ", ["Straße"]),
+        ("die STRASSE", ["STRASSE"]),
+        ("ßß strasse ß", ["strasse"]),
+        ("İİ Straßen", ["Straße"]),
+    ],
+)
+def test_places_are_those_of_the_text_as_it_was(text: str, pieces: list[str]) -> None:
+    assert taken(text, "straße") == pieces
+
+
+def test_a_letter_that_folds_to_several_goes_whole() -> None:
+    assert taken("Maß!", "s!") == ["ß!"]
+    assert taken("ßx", "mas", "s") == ["ß", "ß"]
+
+
+def test_what_stands_before_the_start_is_not_taken_out() -> None:
+    assert taken("cat ß cat", "cat", start=1) == ["cat"]
+
+
+def test_a_word_at_an_open_end_is_not_taken_out_yet() -> None:
+    assert taken("cat cat", "cat", match_type="word", open=True) == ["cat"]
+
+
+@pytest.mark.parametrize("action", ["block", "flag", "redact"])
+def test_the_action_tells_what_a_hit_does(action: str) -> None:
+    scanner = BanSubstringsScanner(["cat"], "str", Normaliser(), action)  # type: ignore[arg-type]
+    finding = scanner.scan(View("cat"))
+    assert finding is not None
+    assert finding.blocks is (action != "flag")
+    assert scanner.redacts is (action == "redact")
+    assert scanner.describe()["action"] == action
+    assert scanner.identity() != make_scanner("cat").identity() or action == "block"
+
+
+@pytest.mark.parametrize("seed", ["phrase number 7x", "a", "ß"])
+def test_time_to_find_all_is_linear(seed: str) -> None:
+    scanner = make_scanner("phrase number 7x", "a" * 100, "ss" * 50)
+
+    def cost_s(chars: int) -> float:
+        view = View(seed * (chars // len(seed)))
+        times = []
+        for _ in range(3):
+            started = time.thread_time()
+            scanner.spans(view)
+            times.append(time.thread_time() - started)
+        return min(times)
+
+    assert cost_s(40_000) < 12 * cost_s(10_000) + 0.01

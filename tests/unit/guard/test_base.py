@@ -1,6 +1,8 @@
 """What every scanner says about an open end."""
 
-from ogp.guard.base import View, identity_of, settled_by_hold
+from ogp.guard.base import View, identity_of, redactors_of, settled_by_hold
+from ogp.guard.invisible import InvisibleTextScanner
+from ogp.guard.length import TokenLimitScanner
 
 
 def test_a_text_that_ended_is_settled_whole() -> None:
@@ -25,3 +27,8 @@ def test_an_identity_differs_with_every_fact_and_shows_none() -> None:
 
 def test_facts_may_hold_any_text() -> None:
     assert identity_of("ban", "\ud800", "'\"\\\n") == identity_of("ban", "\ud800", "'\"\\\n")
+
+
+def test_those_that_take_out_are_picked() -> None:
+    scanners = (InvisibleTextScanner(), InvisibleTextScanner("redact"), TokenLimitScanner(1))
+    assert redactors_of(scanners) == (scanners[1],)

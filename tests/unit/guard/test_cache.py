@@ -203,6 +203,16 @@ def test_the_estimate_of_its_memory_is_neither_half_nor_double() -> None:
     assert real_bytes / 2 < estimated < real_bytes * 2
 
 
+def test_scores_are_kept_and_times_are_not() -> None:
+    results = (ScannerResult("toxicity", passed=True, score=0.25, elapsed_ms=31.5),)
+    cache = make_cache()
+    cache.put(key(1), Verdict(GuardState.CLEAN, results, configuration="ab12"))
+    found = cache.get(key(1))
+    assert found is not None
+    assert [(each.score, each.elapsed_ms) for each in found.results] == [(0.25, None)]
+    assert found.configuration == "ab12"
+
+
 class Judge:
     """A scan that is counted."""
 

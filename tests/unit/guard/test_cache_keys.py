@@ -17,7 +17,7 @@ from ogp.guard.length import TokenLimitScanner
 from ogp.guard.normalise import Normaliser
 from ogp.guard.patterns import RegexScanner
 from ogp.guard.secrets import SecretsScanner
-from ogp.settings.schema import RegexPattern
+from ogp.settings.guard_schema import RegexPattern
 
 
 class Named:

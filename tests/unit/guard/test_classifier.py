@@ -19,6 +19,7 @@ from ogp.guard.device import Device, Precision
 from ogp.guard.model import ModelUnavailableError, Score
 from ogp.guard.weights import ModelConfig, check_weights, model_hash
 from ogp.guard.windows import TokenWindows
+from tests.support.phrase_model import score_of
 from tests.support.tiny_models import Architecture, Form, build_tokenizer, write_classifier
 
 CPU = Device("cpu", "test", "fp32")
@@ -72,7 +73,7 @@ def edit(path: Path, **changes: Any) -> None:
 
 
 def scores(classifier: Classifier, text: str) -> list[float]:
-    return [classifier.score(window, "").value for window in classifier.windows(text)]
+    return [score_of(classifier, window).value for window in classifier.windows(text)]
 
 
 class Fixed:
@@ -84,8 +85,8 @@ class Fixed:
     def __init__(self, *logits: float) -> None:
         self._logits = logits
 
-    def logits(self, _encoding: Any) -> Sequence[float]:
-        return self._logits
+    def logits(self, encodings: Sequence[Any]) -> Sequence[Sequence[float]]:
+        return [self._logits] * len(encodings)
 
 
 def classifier_of(
@@ -116,7 +117,7 @@ def test_scores_are_those_of_the_pipeline_of_transformers(
     for text in TEXTS:
         (results,) = expected([text])
         by_label = {result["label"]: result["score"] for result in results}
-        score = ours.score(text, "")
+        score = score_of(ours, text)
         assert score.value == pytest.approx(by_label["INJECTION"], abs=1e-4)
         assert score.label == max(by_label, key=by_label.__getitem__)
 
@@ -139,7 +140,7 @@ def test_toxicity_is_that_of_llm_guards_pipeline(form: Form, build: Callable[...
     for text in TEXTS:
         (results,) = expected([text])
         toxic = {result["label"]: result["score"] for result in results if result["label"] in TOXIC}
-        score = ours.score(text, "")
+        score = score_of(ours, text)
         assert score.value == pytest.approx(max(toxic.values()), abs=1e-4)
         assert score.label == max(toxic, key=toxic.__getitem__)
 
@@ -169,13 +170,13 @@ def test_payload_is_found_at_every_place_around_the_cuts(build: Callable[..., Pa
 @pytest.mark.parametrize("label", TOXIC)
 def test_every_toxic_class_counts(label: str, build: Callable[..., Path]) -> None:
     directory = build(labels=TOXIC_AND_OTHERS, verdict=label, multi_label=True)
-    score = load_classifier(TOXICITY, directory, CPU).score("hello", "")
+    score = score_of(load_classifier(TOXICITY, directory, CPU), "hello")
     assert (round(score.value, 2), score.label) == (0.99, label)
 
 
 def test_classes_that_are_not_toxic_do_not_count(build: Callable[..., Path]) -> None:
     directory = build(labels=TOXIC_AND_OTHERS, verdict="female", multi_label=True)
-    assert load_classifier(TOXICITY, directory, CPU).score("hello", "").value < 0.01
+    assert score_of(load_classifier(TOXICITY, directory, CPU), "hello").value < 0.01
 
 
 @pytest.mark.parametrize(
@@ -184,47 +185,47 @@ def test_classes_that_are_not_toxic_do_not_count(build: Callable[..., Path]) -> 
 )
 def test_label_is_the_class_that_was_seen(verdict: str, expected: Score) -> None:
     logits = (-40.0, 40.0) if verdict == "INJECTION" else (40.0, -40.0)
-    score = classifier_of(*logits).score("hello", "")
+    score = score_of(classifier_of(*logits), "hello")
     assert (round(score.value, 9), score.label) == (expected.value, expected.label)
 
 
 def test_order_of_the_classes_does_not_matter() -> None:
     turned = classifier_of(9.0, -9.0, labels=("INJECTION", "SAFE"))
-    assert turned.score("hello", "").value > 0.99
+    assert score_of(turned, "hello").value > 0.99
 
 
 def test_case_of_the_classes_does_not_matter() -> None:
-    score = classifier_of(-9.0, 9.0, labels=("safe", "injection")).score("hello", "")
+    score = score_of(classifier_of(-9.0, 9.0, labels=("safe", "injection")), "hello")
     assert score.value > 0.99
     assert score.label == "injection"
 
 
 def test_third_class_takes_nothing_from_the_risk_but_its_share() -> None:
-    score = classifier_of(1.0, 1.0, 1.0, labels=("SAFE", "INJECTION", "OTHER")).score("hello", "")
+    score = score_of(classifier_of(1.0, 1.0, 1.0, labels=("SAFE", "INJECTION", "OTHER")), "hello")
     assert score.value == pytest.approx(1 / 3)
 
 
 def test_injection_model_that_judges_each_class_for_itself_is_read_as_such() -> None:
-    score = classifier_of(3.0, 0.0, multi=True).score("hello", "")
+    score = score_of(classifier_of(3.0, 0.0, multi=True), "hello")
     assert score == Score(0.5, "INJECTION")
 
 
 @pytest.mark.parametrize("logits", [(1e4, -1e4), (-1e4, 1e4)])
 @pytest.mark.parametrize("multi", [True, False])
 def test_huge_outputs_do_not_overflow(logits: tuple[float, float], multi: bool) -> None:
-    value = classifier_of(*logits, multi=multi).score("hello", "").value
+    value = score_of(classifier_of(*logits, multi=multi), "hello").value
     assert value == (1.0 if logits[1] > 0 else 0.0)
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 def test_no_number_is_an_error_and_not_a_clean_text(broken: float) -> None:
     with pytest.raises(ArithmeticError, match="no finite number"):
-        classifier_of(broken, 1.0).score("hello", "")
+        score_of(classifier_of(broken, 1.0), "hello")
 
 
 def test_window_that_the_model_does_not_see_whole_is_an_error_that_quotes_nothing() -> None:
     with pytest.raises(ValueError, match=r"^a window longer than the model sees$"):
-        classifier_of(0.0, 0.0).score("hello " * 600, "")
+        score_of(classifier_of(0.0, 0.0), "hello " * 600)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_model_of_one_class_is_refused() -> None:
 
 
 def test_model_of_one_class_that_is_judged_for_itself_will_do() -> None:
-    score = classifier_of(0.0, labels=("toxicity",), definition=TOXICITY).score("hello", "")
+    score = score_of(classifier_of(0.0, labels=("toxicity",), definition=TOXICITY), "hello")
     assert score == Score(0.5, "toxicity")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ogp.guard.classifier import PROMPT_INJECTION, load_classifier
 from ogp.guard.device import Device
+from tests.support.phrase_model import score_of
 from tests.support.tiny_models import Architecture, Form, write_classifier
 
 CPU = Device("cpu", "test", "fp32")
@@ -54,7 +55,7 @@ def test_eight_threads_share_a_model_without_a_wrong_score(
             if bad:
                 words[(seed * 7 + call) % len(words)] = "xyzzy"
             windows = classifier.windows(" ".join(words))
-            found = max(classifier.score(window, "").value for window in windows)
+            found = max(score_of(classifier, window).value for window in windows)
             if (found > 0.99) is not bad or 0.01 < found < 0.99:
                 wrong.append(f"{len(words)} {bad} {found}")
             done.release()
@@ -73,13 +74,13 @@ def test_models_loaded_by_several_threads_at_once_are_whole(
 ) -> None:
     directories = [build(architecture=name, seed=5) for name in ARCHITECTURES]
     expected = {
-        path: load_classifier(PROMPT_INJECTION, path, CPU).score(TEXT, "") for path in directories
+        path: score_of(load_classifier(PROMPT_INJECTION, path, CPU), TEXT) for path in directories
     }
     wrong: list[str] = []
     loaded = threading.Semaphore(0)
 
     def work(path: Path) -> None:
-        if load_classifier(PROMPT_INJECTION, path, CPU).score(TEXT, "") != expected[path]:
+        if score_of(load_classifier(PROMPT_INJECTION, path, CPU), TEXT) != expected[path]:
             wrong.append(path.name)
         loaded.release()
 
@@ -97,7 +98,7 @@ def test_scoring_goes_on_while_models_are_loaded(
 ) -> None:
     directories = [build(architecture=name, seed=5) for name in ARCHITECTURES]
     ready = [load_classifier(PROMPT_INJECTION, path, CPU) for path in directories]
-    expected = [classifier.score(TEXT, "") for classifier in ready]
+    expected = [score_of(classifier, TEXT) for classifier in ready]
     loaded = threading.Event()
 
     def load() -> None:
@@ -110,6 +111,6 @@ def test_scoring_goes_on_while_models_are_loaded(
     rounds = 0
     while loader.is_alive():
         rounds += 1
-        assert [classifier.score(TEXT, "") for classifier in ready] == expected
+        assert [score_of(classifier, TEXT) for classifier in ready] == expected
     assert loaded.is_set()
     assert rounds > 1

@@ -19,6 +19,7 @@ from ogp.guard.export import (
 )
 from ogp.guard.model import Model, ModelUnavailableError
 from ogp.guard.samples import SAMPLES
+from tests.support.phrase_model import score_of
 from tests.support.tiny_models import Architecture, write_classifier
 
 CPU = Device("cpu", "test", "fp32")
@@ -62,7 +63,7 @@ def test_what_is_made_loads_and_scores_the_same(weights: Path) -> None:
     compared = quantise(weights, load, HALF, force=True)
     model = load(weights)
     assert model.describe()["precision"] == "int8"
-    assert model.score(SAMPLES[1], "").value == pytest.approx(compared.after[1])
+    assert score_of(model, SAMPLES[1]).value == pytest.approx(compared.after[1])
 
 
 def test_int8_scores_differ_a_little(weights: Path) -> None:

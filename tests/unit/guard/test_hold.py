@@ -15,7 +15,8 @@ from ogp.guard import hold
 from ogp.guard.base import Finding, View, ViewKind
 from ogp.guard.normalise import Normaliser
 from ogp.guard.output import AnswerGuard, build_output_guard
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
+from tests.support.stages import ALICE, NoRewriter
 
 NORMALISER = Normaliser()
 STREAM = InferenceRequest("ollama", "chat", "POST", "/api/chat", stream=True)
@@ -51,7 +52,9 @@ class Client:
         self.reports: list[Verdict] = []
         self.is_blocked = False
         try:
-            for event in guard.filter(request, iter(events), self.reports.append):
+            for event in guard.filter(
+                request, ALICE, NoRewriter(), iter(events), self.reports.append
+            ):
                 self.events.append(event)
         except ResponseBlockedError:
             self.is_blocked = True
@@ -78,6 +81,9 @@ class Recording:
 
     def describe(self) -> dict[str, int | str]:
         return {}
+
+    def identity(self) -> str:
+        return "stand-in"
 
 
 def pieces(text: str, cuts: list[int]) -> list[str]:
@@ -209,7 +215,7 @@ def test_a_text_that_stopped_growing_does_not_hold_the_rest() -> None:
             waiting.append(number + 2 - len(left))
 
     guard = make_guard("secret")
-    for event in guard.filter(STREAM, source(), lambda _: None):
+    for event in guard.filter(STREAM, ALICE, NoRewriter(), source(), lambda _: None):
         left.append(event)
     assert len(left) == 401
     assert max(waiting) * len("word ") < 200 + 6 + 2 * 16 + 20
@@ -225,7 +231,7 @@ def test_many_texts_that_stopped_growing_do_not_add_up() -> None:
             yield from events_of("0123456789" * 8, channel=f"tool {number}")
             waiting.append(number + 1 - len(left))
 
-    for event in make_guard("secret").filter(STREAM, source(), lambda _: None):
+    for event in make_guard("secret").filter(STREAM, ALICE, NoRewriter(), source(), lambda _: None):
         left.append(event)
     assert len(left) == 100
     assert max(waiting) < 25
@@ -275,7 +281,7 @@ def test_a_flood_of_events_without_text_is_not_held(monkeypatch: pytest.MonkeyPa
             yield AnswerEvent(b"0123456789")
             waiting.append(number + 2 - len(left))
 
-    for event in make_guard("secret").filter(STREAM, source(), lambda _: None):
+    for event in make_guard("secret").filter(STREAM, ALICE, NoRewriter(), source(), lambda _: None):
         left.append(event)
     assert len(left) == 101
     assert max(waiting) <= 13
@@ -299,7 +305,7 @@ def test_time_is_linear_in_the_number_of_tokens() -> None:
         times = []
         for _ in range(3):
             started = time.thread_time()
-            for _event in guard.filter(STREAM, iter(events), lambda _: None):
+            for _event in guard.filter(STREAM, ALICE, NoRewriter(), iter(events), lambda _: None):
                 pass
             times.append(time.thread_time() - started)
         return min(times)

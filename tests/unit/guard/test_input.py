@@ -12,7 +12,8 @@ from ogp.guard.ban import BanSubstringsScanner
 from ogp.guard.base import Finding, View, ViewKind
 from ogp.guard.input import PromptGuard, build_input_guard, texts_of
 from ogp.guard.normalise import Normaliser
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
+from tests.support.stages import ALICE, NoRewriter
 
 QUIET: dict[str, Any] = {
     name: {"enabled": False} for name in ("invisible_text", "injection_rules", "secrets")
@@ -35,7 +36,7 @@ def request_of(*parts: TextPart, **fields: Any) -> InferenceRequest:
 def verdict_of(guard: PromptGuard, request: InferenceRequest) -> Verdict:
     reports: list[Verdict] = []
     try:
-        guard.scan(request, reports.append)
+        guard.scan(request, ALICE, NoRewriter(), reports.append)
     except (PromptBlockedError, GuardError) as error:
         reports.remove(error.verdict)  # fails unless it was reported
         reports.append(error.verdict)
@@ -56,6 +57,9 @@ class Broken:
 
     def describe(self) -> dict[str, int | str]:
         return {}
+
+    def identity(self) -> str:
+        return "stand-in"
 
 
 def guard_with_broken(*phrases: str, block_on_error: bool = True) -> PromptGuard:
@@ -113,7 +117,9 @@ def test_a_request_without_text_is_clean() -> None:
 
 def test_the_body_of_a_refusal_names_scanners_and_no_text() -> None:
     with pytest.raises(PromptBlockedError) as caught:
-        make_guard("secret").scan(request_of(*content("the secret")), lambda _: None)
+        make_guard("secret").scan(
+            request_of(*content("the secret")), ALICE, NoRewriter(), lambda _: None
+        )
     assert caught.value.message == "The prompt was refused by the guard (ban_substrings)."
     assert caught.value.facts == {
         "language": "en",
@@ -136,7 +142,9 @@ def test_a_block_ends_the_scan() -> None:
 
 def test_a_failing_scanner_refuses_the_prompt() -> None:
     with pytest.raises(GuardError) as caught:
-        guard_with_broken("secret").scan(request_of(*content("marker")), lambda _: None)
+        guard_with_broken("secret").scan(
+            request_of(*content("marker")), ALICE, NoRewriter(), lambda _: None
+        )
     assert caught.value.verdict.summary() == "error:broken"
     assert "marker" not in str(caught.value) + repr(caught.value.verdict)
     assert caught.value.__context__ is None
@@ -151,13 +159,13 @@ def test_a_block_counts_although_another_scanner_failed() -> None:
     for block_on_error in (True, False):
         guard = guard_with_broken("secret", block_on_error=block_on_error)
         with pytest.raises(PromptBlockedError):
-            guard.scan(request_of(*content("the secret")), lambda _: None)
+            guard.scan(request_of(*content("the secret")), ALICE, NoRewriter(), lambda _: None)
 
 
 def test_a_failure_is_recorded_and_passes_when_the_operator_says_so() -> None:
     guard = guard_with_broken("secret", block_on_error=False)
     reports: list[Verdict] = []
-    guard.scan(request_of(*content("hello")), reports.append)
+    guard.scan(request_of(*content("hello")), ALICE, NoRewriter(), reports.append)
     assert [report.summary() for report in reports] == ["error:broken"]
 
 

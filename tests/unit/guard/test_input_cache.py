@@ -12,7 +12,9 @@ from ogp.guard.base import Finding, View, ViewKind
 from ogp.guard.cache import VerdictCache
 from ogp.guard.input import PromptGuard, build_input_guard
 from ogp.guard.normalise import Normaliser
-from ogp.settings.schema import CacheSettings, GuardSettings
+from ogp.settings.guard_schema import GuardSettings
+from ogp.settings.schema import CacheSettings
+from tests.support.stages import ALICE, NoRewriter
 
 NORMALISER = Normaliser()
 HELLO = TextPart("messages[0].content", "hello", TextKind.CONTENT)
@@ -60,7 +62,7 @@ def make_guard(
 
 def verdict_of(guard: PromptGuard, *parts: TextPart, **fields: Any) -> Verdict:
     reports: list[Verdict] = []
-    guard.scan(request_of(*(parts or (HELLO,)), **fields), reports.append)
+    guard.scan(request_of(*(parts or (HELLO,)), **fields), ALICE, NoRewriter(), reports.append)
     (verdict,) = reports
     return verdict
 
@@ -89,8 +91,11 @@ def test_a_remembered_block_is_the_same_refusal() -> None:
     refusals = []
     for _ in range(2):
         with pytest.raises(PromptBlockedError) as caught:
-            guard.scan(request_of(replace(HELLO, text="the secret")), lambda _: None)
-        refusals.append((caught.value.message, caught.value.facts, caught.value.verdict.failed))
+            guard.scan(
+                request_of(replace(HELLO, text="the secret")), ALICE, NoRewriter(), lambda _: None
+            )
+        failed = [replace(result, elapsed_ms=None) for result in caught.value.verdict.failed]
+        refusals.append((caught.value.message, caught.value.facts, failed))
     assert refusals[0] == refusals[1]
     assert caught.value.verdict.summary() == "blocked:counting;cached"
     assert scanner.shown == ["the secret"]
@@ -110,7 +115,7 @@ def test_a_failure_is_never_remembered(block_on_error: bool) -> None:
     reports: list[Verdict] = []
     for _ in range(2):
         try:
-            guard.scan(request_of(replace(HELLO, text="fail")), reports.append)
+            guard.scan(request_of(replace(HELLO, text="fail")), ALICE, NoRewriter(), reports.append)
         except GuardError:
             assert block_on_error
     assert [report.summary() for report in reports] == ["error:counting"] * 2

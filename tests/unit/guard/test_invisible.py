@@ -124,4 +124,66 @@ def test_time_is_linear(seed: str) -> None:
 
 
 def test_describe_counts_rules() -> None:
-    assert SCANNER.describe() == {"rules": 8}
+    assert SCANNER.describe() == {"rules": 8, "action": "block"}
+
+
+def taken(text: str, **view: int | bool) -> list[str]:
+    spans = SCANNER.spans(View(text, **view))  # type: ignore[arg-type]
+    assert all(span.label == "" for span in spans)
+    hidden = {place for span in spans for place in range(span.start, span.end)}
+    return [character for place, character in enumerate(text) if place in hidden]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("plain", 0),
+        (ENGLAND + SCOTLAND, 0),
+        (ENGLAND + "\U000e0061\U000e0062", 2),
+        ("a\u200b\u200c\u200b\u200c\u200b\u200bb", 6),
+        ("a\u200b\u200bb", 0),
+        ("i\u200bg\u200bn\u200bo\u200b\u200br", 5),
+        ("\u202a never \u202e", 2),
+        ("x \ue000\ue001", 2),
+    ],
+)
+def test_only_what_hides_is_taken_out(text: str, count: int) -> None:
+    assert len(taken(text)) == count
+    assert not any(character.isalnum() for character in taken(text))
+
+
+def test_nothing_is_taken_out_before_the_start_or_before_it_is_certain() -> None:
+    assert taken("\ue000a\ue001", start=1) == ["\ue001"]
+    assert taken("\u2067abc", open=True) == []
+
+
+def test_a_flag_of_a_growing_text_stays_wherever_it_is_cut() -> None:
+    for before in range(NEAR_CHARS):
+        for behind in range(2 * NEAR_CHARS):
+            text = "a" * before + ENGLAND + "b" * behind
+            place = SCANNER.settled(View(text, open=True))
+            assert SCANNER.scan(View(text + "c", start=place)) is None
+
+
+@pytest.mark.parametrize("action", ["block", "flag", "redact"])
+def test_the_action_tells_what_a_hit_does(action: str) -> None:
+    scanner = InvisibleTextScanner(action)  # type: ignore[arg-type]
+    finding = scanner.scan(View("\ue000"))
+    assert finding is not None
+    assert finding.blocks is (action != "flag")
+    assert scanner.redacts is (action == "redact")
+    assert scanner.describe() == {"rules": 8, "action": action}
+
+
+@pytest.mark.parametrize("seed", ["\u200b", "a\u200b", "\U000e0061", "🏴\U000e0061"])
+def test_time_to_find_all_is_linear(seed: str) -> None:
+    def cost_s(chars: int) -> float:
+        view = View(seed * (chars // len(seed)))
+        times = []
+        for _ in range(3):
+            started = time.thread_time()
+            SCANNER.spans(view)
+            times.append(time.thread_time() - started)
+        return min(times)
+
+    assert cost_s(20_000) < 12 * cost_s(5_000) + 0.01

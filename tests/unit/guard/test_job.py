@@ -20,6 +20,28 @@ def test_tasks_are_taken_in_their_order() -> None:
     assert work.waiting == 0
 
 
+def test_tasks_of_a_kind_are_taken_from_between_the_others() -> None:
+    tasks: list[Callable[[], int]] = [int, lambda: 1, int, int]
+    work = Work(tasks, 10.0, None, None)
+    assert work.take_alike(lambda task: task is int, 2) == [(0, int), (2, int)]
+    assert [place for place, _ in (work.take(), work.take())] == [1, 3]
+
+
+def test_tasks_can_make_room_for_others() -> None:
+    work = make_work(2)
+    work.take(), work.take()
+    assert not work.replace([int, int])
+    assert work.take() == (2, int)
+    assert [work.note(place, place, is_last=False) for place in (3, 1, 2)] == [False, False, True]
+    assert work.results() == (1, 2, 3)
+
+
+def test_a_task_that_made_nothing_can_end_the_work() -> None:
+    work = make_work(1)
+    work.take()
+    assert work.replace([])
+
+
 def test_results_are_in_the_order_of_the_tasks_whenever_they_came() -> None:
     work = make_work(2)
     assert not work.note(1, 11, is_last=False)

@@ -1,5 +1,7 @@
 """The estimate of tokens."""
 
+from typing import Literal
+
 import pytest
 
 from ogp.guard.base import View
@@ -23,4 +25,16 @@ def test_nothing_is_held() -> None:
 
 def test_describe_says_that_it_is_an_estimate() -> None:
     described = TokenLimitScanner(7).describe()
-    assert described == {"limit": 7, "counts": "estimate, 1 token per 4 chars"}
+    counts = "estimate, 1 token per 4 chars"
+    assert described == {"limit": 7, "counts": counts, "action": "block"}
+
+
+@pytest.mark.parametrize(("action", "blocks"), [("block", True), ("flag", False)])
+def test_the_action_tells_what_a_hit_does(action: Literal["block", "flag"], blocks: bool) -> None:
+    finding = TokenLimitScanner(1, action).scan(View("x" * 100))
+    assert finding is not None
+    assert finding.blocks is blocks
+
+
+def test_everything_is_settled_as_prompts_are_whole() -> None:
+    assert TokenLimitScanner(1).settled(View("abc")) == 3

@@ -10,6 +10,7 @@ from ogp.guard.llmguard import load_llmguard
 from ogp.guard.llmguard_model import ScannerFailedError
 from ogp.guard.llmguard_scanners import SCANNERS
 from ogp.guard.model import Model, ModelUnavailableError, Score
+from tests.support.phrase_model import score_of
 from tests.support.tiny_llmguard import CASES, CPU, NLI, Case, write_encoder
 from tests.support.tiny_models import Architecture, write_classifier
 
@@ -29,7 +30,7 @@ def models(root: Path) -> dict[str, Model]:
 
 
 def risk(model: Model, text: str, prompt: str) -> Score:
-    scores = [model.score(window, prompt) for window in model.windows(text)]
+    scores = [score_of(model, window, prompt) for window in model.windows(text)]
     return max(scores, key=lambda score: score.value)
 
 

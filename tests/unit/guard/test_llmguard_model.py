@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from ogp.guard.llmguard_model import LLMGuardModel, Parts, ScannerFailedError, Watched
+from ogp.guard.llmguard_model import LLMGuardModel, Parts, Watched
 from ogp.guard.llmguard_scanners import SCANNERS, checked
 from ogp.guard.llmguard_text import MAX_PROMPT_PARTS, Room, addresses
-from ogp.guard.model import Score
+from ogp.guard.model import ScannerFailedError, Score
+from tests.support.phrase_model import score_of
 from tests.support.tiny_models import build_tokenizer
 
 MARKER = "planted-marker"
@@ -56,19 +57,19 @@ def agreeing(scanner: Scanner) -> LLMGuardModel:
 
 def test_score_and_label_are_read_from_what_was_computed() -> None:
     scanner = Scanner(lambda *_: 0.25)
-    assert model("bias", scanner).score("text", "prompt") == Score(0.25, "BIASED")
+    assert score_of(model("bias", scanner), "text", "prompt") == Score(0.25, "BIASED")
 
 
 def test_what_llm_guard_refuses_is_never_below_the_threshold() -> None:
     scanner = Scanner(lambda *_: 0.25, valid=False)
-    assert model("bias", scanner, threshold=0.6).score("text", "prompt").value == 0.6
+    assert score_of(model("bias", scanner, threshold=0.6), "text", "prompt").value == 0.6
 
 
 def test_a_scanner_without_weights_scores_one() -> None:
     spec = SCANNERS["json"]
     parts = Parts(lambda *_: False, Watched(lambda: None, lambda _: None, {}), {})
     scanner = LLMGuardModel(spec, checked(spec, "output", {}), parts)
-    assert scanner.score("text", "").value == 1.0
+    assert score_of(scanner, "text").value == 1.0
 
 
 def test_a_scanner_without_weights_sees_the_whole_text() -> None:
@@ -79,7 +80,7 @@ def test_a_scanner_without_weights_sees_the_whole_text() -> None:
 
 def test_the_prompt_is_kept_from_scanners_that_do_not_compare() -> None:
     scanner = Scanner(lambda *_: 0.0)
-    model("no_refusal", scanner).score("text", "prompt")
+    score_of(model("no_refusal", scanner), "text", "prompt")
     assert scanner.seen == [("", "text")]
 
 
@@ -90,54 +91,54 @@ def test_no_text_has_no_windows() -> None:
 def test_a_text_with_nothing_to_look_at_passes_unseen() -> None:
     scanner = Scanner(lambda *_: 1.0)
     urls = model("malicious_urls", scanner)
-    assert [urls.score(window, "") for window in urls.windows("no address")] == [Score(0.0)]
+    assert [score_of(urls, window) for window in urls.windows("no address")] == [Score(0.0)]
     assert scanner.seen == []
 
 
 @pytest.mark.parametrize("prompt", ["", " \n"])
 def test_nothing_is_compared_with_a_blank_prompt(prompt: str) -> None:
     scanner = Scanner(lambda *_: 1.0)
-    assert agreeing(scanner).score("text", prompt) == Score(0.0)
+    assert score_of(agreeing(scanner), "text", prompt) == Score(0.0)
     assert scanner.seen == []
 
 
 def test_what_is_judged_together_is_judged_with_a_blank_prompt_too() -> None:
     scanner = Scanner(lambda *_: 0.2)
-    assert model("bias", scanner).score("text", "").value == 0.2
+    assert score_of(model("bias", scanner), "text").value == 0.2
 
 
 def test_agreement_with_one_part_of_a_long_prompt_is_enough() -> None:
     scanner = Scanner(lambda prompt, _: 0.1 if "code" in prompt else 0.95)
-    assert agreeing(scanner).score("text", f"code {LONG}").value == 0.1
+    assert score_of(agreeing(scanner), "text", f"code {LONG}").value == 0.1
 
 
 def test_no_more_parts_are_compared_than_needed() -> None:
     scanner = Scanner(lambda *_: 0.1)
-    agreeing(scanner).score("text", f"{LONG} code")
+    score_of(agreeing(scanner), "text", f"{LONG} code")
     (only,) = scanner.seen
     assert only[0].endswith("code")
 
 
 def test_the_part_that_agrees_best_gives_the_risk() -> None:
     scanner = Scanner(lambda prompt, _: 0.92 if "code" in prompt else 0.95)
-    assert agreeing(scanner).score("text", f"{LONG} code {LONG}").value == 0.92
+    assert score_of(agreeing(scanner), "text", f"{LONG} code {LONG}").value == 0.92
 
 
 def test_the_worst_part_of_what_is_judged_together_gives_the_risk() -> None:
     scanner = Scanner(lambda prompt, _: 0.4 if "code" in prompt else 0.2)
-    assert model("bias", scanner).score("text", f"{LONG} code {LONG}").value == 0.4
+    assert score_of(model("bias", scanner), "text", f"{LONG} code {LONG}").value == 0.4
 
 
 def test_a_hit_in_one_part_of_what_is_judged_together_is_enough() -> None:
     scanner = Scanner(lambda prompt, _: 0.9 if prompt.endswith("code") else 0.2)
-    assert model("bias", scanner).score("text", f"{LONG} code").value == 0.9
+    assert score_of(model("bias", scanner), "text", f"{LONG} code").value == 0.9
     assert len(scanner.seen) == 1
 
 
 def test_a_prompt_too_long_to_compare_with_is_an_error() -> None:
     prompt = LONG * MAX_PROMPT_PARTS
     with pytest.raises(ScannerFailedError, match="language_same: TextTooLongError"):
-        agreeing(Scanner(lambda *_: 0.0)).score("text", prompt)
+        score_of(agreeing(Scanner(lambda *_: 0.0)), "text", prompt)
 
 
 def test_an_error_carries_the_kind_and_nothing_of_the_text() -> None:
@@ -145,7 +146,7 @@ def test_an_error_carries_the_kind_and_nothing_of_the_text() -> None:
         raise KeyError(text)
 
     with pytest.raises(ScannerFailedError) as caught:
-        model("bias", Scanner(fail)).score(MARKER, MARKER)
+        score_of(model("bias", Scanner(fail)), MARKER, MARKER)
     assert str(caught.value) == "bias: KeyError"
     assert MARKER not in "".join(traceback.format_exception(caught.value))
 
@@ -161,8 +162,8 @@ def test_nothing_of_a_failed_scan_is_kept_for_the_next() -> None:
 
     broken = Parts(fail, scanner.watched, {}, bias._parts.room)
     with pytest.raises(ScannerFailedError):
-        LLMGuardModel(SCANNERS["bias"], {"threshold": 0.7}, broken).score("text", "prompt")
-    assert bias.score("text", "prompt").value == 0.1
+        score_of(LLMGuardModel(SCANNERS["bias"], {"threshold": 0.7}, broken), "text", "prompt")
+    assert score_of(bias, "text", "prompt").value == 0.1
 
 
 def test_watched_checks_every_text() -> None:
@@ -185,3 +186,30 @@ def test_fixed_arguments_win() -> None:
 
 def test_facts_are_shown() -> None:
     assert model("bias", Scanner(lambda *_: 0.0)).describe() == {"model": "x"}
+
+
+@pytest.mark.parametrize(("threshold", "is_clear"), [(0.95, False), (0.3, True)])
+def test_parts_of_a_prompt_are_looked_at_until_the_side_of_the_given_threshold_is_clear(
+    threshold: float, is_clear: bool
+) -> None:
+    seen: list[str] = []
+
+    def compute(prompt: str, _text: str) -> float:
+        seen.append(prompt)
+        return 0.9
+
+    bias = model("bias", Scanner(compute))
+    assert score_of(bias.judged_at(threshold), "text", LONG * 2).value == 0.9
+    assert (len(seen) == 1) is is_clear
+
+
+def test_what_llm_guard_refuses_keeps_its_own_threshold_under_another() -> None:
+    bias = model("bias", Scanner(lambda *_: 0.2, valid=False), threshold=0.6)
+    assert score_of(bias.judged_at(0.9), "text", "prompt").value == 0.6
+
+
+def test_windows_are_judged_one_by_one() -> None:
+    bias = model("bias", Scanner(lambda _, text: len(text) / 10))
+    scores = bias.scores([("a", "p"), ("abc", "p")])
+    assert [score.value for score in scores] == [0.1, 0.3]
+    assert not bias.takes_batches

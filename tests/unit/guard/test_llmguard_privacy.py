@@ -10,6 +10,7 @@ import pytest
 
 from ogp.guard.llmguard_model import LLMGuardModel, ScannerFailedError, Watched
 from ogp.guard.model import Model
+from tests.support.phrase_model import score_of
 from tests.support.tiny_llmguard import CASES
 
 MARKER = "xyzzyplugh"
@@ -47,7 +48,7 @@ def test_no_text_in_output_log_errors_or_temporary_files(
             monkeypatch.setattr(Watched, "__enter__", fail)
         for window in model.windows(text):
             try:
-                seen.append(repr(model.score(window, f"{MARKER} asked")))
+                seen.append(repr(score_of(model, window, f"{MARKER} asked")))
             except ScannerFailedError as error:
                 seen += traceback.format_exception(error)
     captured = capfd.readouterr()
@@ -64,5 +65,5 @@ def test_nothing_is_asked_of_the_network(tmp_path: Path, monkeypatch: pytest.Mon
     for case in CASES:
         model = case.load(tmp_path)
         for window in model.windows(case.hit):
-            model.score(window, case.prompt)
+            score_of(model, window, case.prompt)
     assert asked == []

@@ -8,6 +8,7 @@ import pytest
 
 from ogp.guard.llmguard import load_llmguard
 from ogp.guard.llmguard_scanners import SCANNERS, checked
+from tests.support.phrase_model import score_of
 from tests.support.tiny_llmguard import CPU, GIBBERISH, LANGUAGES, NLI, TOXIC, URLS
 from tests.support.tiny_models import WORDS, write_classifier
 
@@ -50,13 +51,13 @@ def test_scores_agree_with_the_verdicts_of_llm_guard(name: str, tmp_path: Path) 
     prefix = "http://" if name == "malicious_urls" else ""
     texts = [prefix + text for text in TEXTS]
     ours = load_llmguard(name, "output", parameters, directory, CPU)
-    middle = sorted(ours.score(text, PROMPT).value for text in texts)[len(texts) // 2]
+    middle = sorted(score_of(ours, text, PROMPT).value for text in texts)[len(texts) // 2]
     parameters = {**parameters, "threshold": min(0.99, max(0.01, middle))}
     ours = load_llmguard(name, "output", parameters, directory, CPU)
     passes = stock(name, directory, parameters)
     wrong = []
     for text in texts:
-        score = ours.score(text, PROMPT).value
+        score = score_of(ours, text, PROMPT).value
         if passes(text) if score >= middle + ROUNDED else score < middle and not passes(text):
             wrong.append((score, text))
     assert wrong == []

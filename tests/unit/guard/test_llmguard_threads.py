@@ -7,6 +7,7 @@ import pytest
 
 from ogp.guard.llmguard_scanners import SCANNERS
 from ogp.guard.model import Model
+from tests.support.phrase_model import score_of
 from tests.support.tiny_llmguard import CASES, Case
 
 SCANS = 2_000
@@ -37,7 +38,7 @@ def complaint(case: Case, model: Model, seed: int) -> str | None:
     default = SCANNERS[case.name].thresholds[case.direction == "output"]
     threshold = case.parameters.get("threshold", default)
     try:
-        hit = any(model.score(w, case.prompt).value >= threshold for w in model.windows(text))
+        hit = any(score_of(model, w, case.prompt).value >= threshold for w in model.windows(text))
     except Exception as error:  # noqa: BLE001 - counted below
         return f"{case.name} {case.direction}: {error!r}"
     return None if hit == must_hit else f"{case.name} {case.direction}: {hit} of {len(text)}"

@@ -16,7 +16,8 @@ from ogp.core.errors import TooLargeError
 from ogp.guard.base import Finding, Scanner, View, ViewKind
 from ogp.guard.job import TaskCrashedError
 from ogp.guard.model import Model, ModelUnavailableError, ScannerBusyError, Score
-from ogp.guard.model_scanner import WARM_UP_TEXT, ScoreError
+from ogp.guard.model_scanner import ScoreError
+from ogp.guard.model_source import WARM_UP_TEXT
 from ogp.guard.pool import ScannerPool
 from tests.support.phrase_model import (
     INPUT,
@@ -121,10 +122,10 @@ def test_a_text_of_too_many_windows_is_too_large(pool: ScannerPool) -> None:
 
 def test_a_hit_in_a_window_counts_although_another_failed(pool: ScannerPool) -> None:
     class Partly(PhraseModel):
-        def score(self, window: str, prompt: str) -> Score:
+        def judge(self, window: str, prompt: str) -> Score:
             if window.startswith("a"):
                 raise RuntimeError(window)
-            return super().score(window, prompt)
+            return super().judge(window, prompt)
 
     scanner = ready(pool, Partly())
     assert scanner.scan(View("a" * 60 + "b" * 40 + "open sesame")) == Finding("BAD", 0.9)
@@ -146,6 +147,21 @@ def test_a_tokenizer_that_fails_is_an_error(pool: ScannerPool) -> None:
         scanner.scan(View("error"))
     with pytest.raises(TaskCrashedError, match=r"^SystemExit$"):
         scanner.scan(View("panic"))
+
+
+def test_a_tokenizer_that_hangs_is_left_at_the_deadline(pool: ScannerPool) -> None:
+    gate = Event()
+
+    class Slow(PhraseModel):
+        def windows(self, text: str) -> Sequence[str]:
+            assert text != "hang" or gate.wait(10)
+            return super().windows(text)
+
+    scanner = ready(pool, Slow(), replace(INPUT, timeout_s=0.3))
+    with pytest.raises(ScannerBusyError, match="PoolTimeoutError"):
+        scanner.scan(View("hang"))
+    assert scanner.scan(View("fine")) is not None
+    gate.set()
 
 
 def test_a_text_that_comes_early_waits_for_the_model(pool: ScannerPool) -> None:
@@ -197,6 +213,8 @@ def test_a_model_that_cannot_be_loaded_is_no_obstacle_but_an_error(
     assert scanner.describe() == {
         "state": "failed",
         "reason": reason,
+        "scans": 1,
+        "errors": 1,
         "threshold": "0.5",
         "action": "block",
     }
@@ -206,7 +224,7 @@ def test_a_model_that_cannot_be_loaded_is_no_obstacle_but_an_error(
 
 def test_a_model_that_cannot_score_has_failed(pool: ScannerPool) -> None:
     class Unfit(PhraseModel):
-        def score(self, window: str, prompt: str) -> Score:
+        def judge(self, window: str, prompt: str) -> Score:
             raise RuntimeError("marker")
 
     scanner = make_scanner(pool, Unfit())
@@ -235,12 +253,16 @@ def test_what_health_may_show(pool: ScannerPool, caplog: pytest.LogCaptureFixtur
     rule = replace(INPUT, threshold=0.92, blocks=False)
     assert make_scanner(pool, PhraseModel(), rule).describe() == {
         "state": "loading",
+        "scans": 0,
+        "errors": 0,
         "threshold": "0.92",
         "action": "flag",
     }
     with caplog.at_level(logging.INFO):
         assert ready(pool, rule=rule).describe() == {
             "state": "ready",
+            "scans": 1,
+            "errors": 0,
             "threshold": "0.92",
             "action": "flag",
             "model": "ab12",
@@ -318,7 +340,7 @@ def test_texts_in_flight_are_scored_once_for_each_scanner_and_prompt() -> None:
     asked: list[str] = []
 
     class Hanging(PhraseModel):
-        def score(self, window: str, prompt: str) -> Score:
+        def judge(self, window: str, prompt: str) -> Score:
             if window == "text":
                 asked.append(prompt)
                 assert prompt != "first" or gate.wait(SOON_S)

@@ -12,8 +12,8 @@ from ogp.guard.input import build_input_guard
 from ogp.guard.model_scanner import ModelScanner
 from ogp.guard.output import build_output_guard
 from ogp.guard.pool import ScannerPool
-from ogp.settings.schema import GuardSettings
-from tests.support.phrase_model import INPUT, OUTPUT, PhraseModel
+from ogp.settings.guard_schema import GuardSettings
+from tests.support.phrase_model import DIALECT, INPUT, OUTPUT, SOMEBODY, PhraseModel
 
 LONG = "word " * 300
 
@@ -38,7 +38,7 @@ def test_a_prompt_is_refused_for_its_size_and_not_called_clean(pool: ScannerPool
     guard = build_input_guard(GuardSettings(), models=[scanner])
     verdicts: list[Verdict] = []
     with pytest.raises(TooLargeError):
-        guard.scan(request(LONG), verdicts.append)
+        guard.scan(request(LONG), SOMEBODY, DIALECT, verdicts.append)
     assert [verdict.summary() for verdict in verdicts] == ["not_scanned"]
 
 
@@ -49,7 +49,7 @@ def test_an_answer_is_blocked_and_says_why(pool: ScannerPool) -> None:
     verdicts: list[Verdict] = []
     event = AnswerEvent(LONG.encode(), (("response", LONG),))
     with pytest.raises(ResponseBlockedError):
-        list(guard.filter(request("hi"), iter([event]), verdicts.append))
+        list(guard.filter(request("hi"), SOMEBODY, DIALECT, iter([event]), verdicts.append))
     assert [verdict.summary() for verdict in verdicts] == ["blocked:toxicity"]
     assert verdicts[0].failed[0].reason == "too long to be scanned"
 
@@ -63,7 +63,7 @@ def test_a_scanner_of_whole_answers_waits_for_their_end(pool: ScannerPool) -> No
     texts = ["One sentence is over. ", "So is another one. ", "The end."]
     events = [AnswerEvent(text.encode(), (("response", text),)) for text in texts]
     verdicts: list[Verdict] = []
-    assert list(guard.filter(streamed, iter(events), verdicts.append)) == events
+    assert list(guard.filter(streamed, SOMEBODY, DIALECT, iter(events), verdicts.append)) == events
     assert "".join(texts) in model.texts
     assert texts[0] not in model.texts
 
@@ -76,5 +76,8 @@ def test_a_host_name_ends_no_sentence(pool: ScannerPool) -> None:
     streamed = replace(request("hi"), stream=True)
     texts = ["You should look at http://evil.", "example/page today. ", "Bye."]
     events = [AnswerEvent(text.encode(), (("response", text),)) for text in texts]
-    assert list(guard.filter(streamed, iter(events), lambda verdict: None)) == events
+    assert (
+        list(guard.filter(streamed, SOMEBODY, DIALECT, iter(events), lambda verdict: None))
+        == events
+    )
     assert not any(text.endswith("http://evil.") for text in model.texts)

@@ -14,7 +14,7 @@ from ogp.guard.base import Scanner, View
 from ogp.guard.normalise import Normaliser
 from ogp.guard.output import AnswerGuard
 from ogp.guard.pool import ScannerPool
-from tests.support.phrase_model import OUTPUT, PhraseModel, ready
+from tests.support.phrase_model import DIALECT, OUTPUT, SOMEBODY, PhraseModel, ready
 
 STREAM = InferenceRequest("ollama", "chat", "POST", "/api/chat", stream=True)
 
@@ -45,7 +45,7 @@ class Client:
                 yield AnswerEvent(b"event", (("content", text),))
 
         try:
-            for event in guard.filter(STREAM, source(), self.reports.append):
+            for event in guard.filter(STREAM, SOMEBODY, DIALECT, source(), self.reports.append):
                 self.text += event.texts[0][1]
         except ResponseBlockedError:
             self.is_blocked = True
@@ -93,7 +93,7 @@ def test_nothing_leaves_that_the_model_was_not_shown(
             yield AnswerEvent(b"event", (("content", text[at : at + size]),))
 
     left = ""
-    for event in guard.filter(STREAM, pieces(), lambda _: None):
+    for event in guard.filter(STREAM, SOMEBODY, DIALECT, pieces(), lambda _: None):
         left += event.texts[0][1]
         seen = set("".join(model.texts))
         assert {letter for letter in left if not letter.isspace()} <= seen

@@ -26,7 +26,8 @@ from ogp.guard.ban import BanSubstringsScanner
 from ogp.guard.base import Finding, View, ViewKind
 from ogp.guard.normalise import Normaliser
 from ogp.guard.output import AnswerGuard, build_output_guard
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
+from tests.support.stages import ALICE, NoRewriter
 
 NORMALISER = Normaliser()
 OFF = {"enabled": False}
@@ -68,7 +69,9 @@ class Client:
         self.reported_at: list[int] = []
         self.error: Exception | None = None
         try:
-            for event in guard.filter(request, self.source(events, failure), self.report):
+            for event in guard.filter(
+                request, ALICE, NoRewriter(), self.source(events, failure), self.report
+            ):
                 self.events.append(event)
         except (BlockedError, GuardError, UpstreamError, ClientGoneError) as error:
             self.error = error
@@ -106,6 +109,9 @@ class Broken:
     def describe(self) -> Mapping[str, int | str]:
         return {}
 
+    def identity(self) -> str:
+        return "stand-in"
+
 
 class Recording(Broken):
     """A scanner that remembers the views it was shown."""
@@ -134,7 +140,9 @@ def test_held_text_leaves_as_soon_as_no_phrase_can_begin_in_it() -> None:
             yield event
             counts.append(len(left))
 
-    for event in make_guard("0123456789").filter(STREAM, source(), lambda _: None):
+    for event in make_guard("0123456789").filter(
+        STREAM, ALICE, NoRewriter(), source(), lambda _: None
+    ):
         left.append(event.raw.decode())
     assert len(left) == 104
     assert counts[-1] >= 104 - (9 + 4 + 4)  # the hold, what is undecided, a quarter of the hold
@@ -148,7 +156,9 @@ def test_with_default_settings_every_token_leaves_at_once() -> None:
             assert len(left) == number
             yield event
 
-    for event in build_output_guard(GuardSettings()).filter(STREAM, source(), lambda _: None):
+    for event in build_output_guard(GuardSettings()).filter(
+        STREAM, ALICE, NoRewriter(), source(), lambda _: None
+    ):
         left.append(len(event.raw))
     assert len(left) == 5
 
@@ -219,7 +229,7 @@ def test_an_empty_text_changes_nothing() -> None:
 
 def test_without_scanners_nothing_is_read_and_events_pass_one_by_one() -> None:
     guard = make_guard()
-    assert not guard.reads(STREAM)
+    assert not guard.reads(STREAM, ALICE)
     client = Client(guard, events_of("a", "b"))
     assert client.text == "ab"
     assert client.reports == [Verdict(GuardState.OFF)]
@@ -228,7 +238,7 @@ def test_without_scanners_nothing_is_read_and_events_pass_one_by_one() -> None:
 
 def test_switched_off_reads_nothing() -> None:
     guard = build_output_guard(GuardSettings(output_enabled=False))
-    assert not guard.reads(STREAM)
+    assert not guard.reads(STREAM, ALICE)
     assert Client(guard, events_of("a")).reports == [Verdict(GuardState.OFF)]
 
 
@@ -285,7 +295,9 @@ def test_an_error_of_the_client_is_reported_once_and_sends_nothing_more() -> Non
 
 def test_a_client_that_stops_reading_is_reported_once() -> None:
     reports: list[Verdict] = []
-    answer = make_guard("secret").filter(STREAM, iter(events_of("a" * 50, "b")), reports.append)
+    answer = make_guard("secret").filter(
+        STREAM, ALICE, NoRewriter(), iter(events_of("a" * 50, "b")), reports.append
+    )
     next(answer)
     answer.close()  # type: ignore[attr-defined]  # it is a generator
     assert [report.state for report in reports] == [GuardState.CLEAN]
@@ -318,6 +330,7 @@ def test_describe_shows_counts_and_no_phrases() -> None:
         "direction": "output",
         "phrases": 2,
         "match_type": "word",
+        "action": "block",
     }
     assert shown["secrets"] == {"state": "off", "direction": "output"}
     assert set(shown) == {"ban_substrings", "regex", "invisible_text", "secrets"}

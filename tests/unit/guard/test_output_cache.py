@@ -12,6 +12,7 @@ from ogp.guard.cache import VerdictCache
 from ogp.guard.normalise import Normaliser
 from ogp.guard.output import AnswerGuard
 from ogp.settings.schema import CacheSettings
+from tests.support.stages import ALICE, NoRewriter
 
 NORMALISER = Normaliser()
 EVENT = AnswerEvent(b"{}", (("response", "hello"),))
@@ -73,7 +74,7 @@ class Answers:
             if error is not None:
                 raise error
 
-        return list(self._guard.filter(request, source(), self.reports.append))
+        return list(self._guard.filter(request, ALICE, NoRewriter(), source(), self.reports.append))
 
     @property
     def summaries(self) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from ogp.guard.base import View
 from ogp.guard.patterns import RegexScanner
-from ogp.settings.schema import RegexPattern
+from ogp.settings.guard_schema import RegexPattern
 
 
 def make_scanner(*patterns: str, max_length: int = 20) -> RegexScanner:
@@ -72,7 +72,7 @@ def test_the_longest_pattern_decides_about_the_hold() -> None:
 
 
 def test_describe_counts_patterns() -> None:
-    assert make_scanner("a", "b").describe() == {"patterns": 2}
+    assert make_scanner("a", "b").describe() == {"patterns": 2, "action": "block"}
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,80 @@ def test_time_is_linear(pattern: str, seed: str) -> None:
         return min(times)
 
     assert cost_s(100_000) < 12 * cost_s(25_000) + 0.01
+
+
+def taken(scanner: RegexScanner, text: str, **view: int | bool) -> list[str]:
+    spans = scanner.spans(View(text, **view))  # type: ignore[arg-type]
+    return [text[span.start : span.end] for span in spans]
+
+
+def test_every_match_is_taken_out_where_it_stands() -> None:
+    scanner = make_scanner("cat", r"d.g")
+    assert taken(scanner, "a CAT, a dog, cat") == ["CAT", "cat", "dog"]
+    assert [span.label for span in scanner.spans(View("dog"))] == ["p1"]
+
+
+def test_overlapping_matches_are_all_told() -> None:
+    assert taken(make_scanner("aba"), "ababa") == ["aba", "aba"]
+
+
+def test_the_context_before_the_start_is_seen_and_not_taken_out() -> None:
+    assert taken(make_scanner(r"\bab"), "xab ab", start=1) == ["ab"]
+
+
+@pytest.mark.parametrize("pattern", ["abc$", r"abc\b", "abc(?!d)"])
+def test_what_follows_a_match_is_waited_for(pattern: str) -> None:
+    scanner = RegexScanner([RegexPattern(name="p", pattern=pattern, max_length=3)], "redact")
+    assert taken(scanner, "abc", open=True) == []
+    assert scanner.settled(View("abc", open=True)) == 0
+    assert taken(scanner, "abcx", open=True) == ([] if "?" not in pattern else ["abc"])
+    assert taken(scanner, "abc") == ["abc"]
+
+
+def test_an_unbounded_pattern_takes_out_what_is_as_long_as_declared() -> None:
+    scanner = make_scanner(r"a\d*z", max_length=10)
+    for before in range(45):
+        text = "." * before + "a" + "1" * 8 + "z" + "." * 7
+        assert taken(scanner, text) == ["a" + "1" * 8 + "z"]
+    assert taken(scanner, "a" + "1" * 9 + "z az") == ["az"]
+    assert taken(scanner, "." * 100) == []
+
+
+def test_an_unbounded_pattern_waits_for_the_end_of_its_match() -> None:
+    scanner = RegexScanner([RegexPattern(name="p", pattern=r"a\d+", max_length=4)], "redact")
+    assert taken(scanner, "xa12", open=True) == []
+    assert taken(scanner, "xa12.....", open=True) == ["a12"]
+    assert taken(scanner, "x" * 20, open=True) == []
+
+
+def test_a_name_is_no_way_to_write_something_else_into_a_text() -> None:
+    pattern = RegexPattern(name='a"]\n{' + "x" * 99, pattern="cat", max_length=3)
+    (span,) = RegexScanner([pattern], "redact").spans(View("cat"))
+    assert span.label == "a____" + "x" * 35
+
+
+@pytest.mark.parametrize("action", ["block", "flag", "redact"])
+def test_the_action_tells_what_a_hit_does(action: str) -> None:
+    pattern = RegexPattern(name="p", pattern="cat", max_length=3)
+    scanner = RegexScanner([pattern], action)  # type: ignore[arg-type]
+    finding = scanner.scan(View("cat"))
+    assert finding is not None
+    assert finding.blocks is (action != "flag")
+    assert scanner.redacts is (action == "redact")
+    assert scanner.describe() == {"patterns": 1, "action": action}
+
+
+@pytest.mark.parametrize("seed", ["a1", "a", "1", "az", "a11111111z"])
+def test_time_to_find_all_is_linear(seed: str) -> None:
+    scanner = make_scanner(r"a\d*z", r"\d{1,20}", r"a.{0,9}z")
+
+    def cost_s(chars: int) -> float:
+        view = View(seed * (chars // len(seed)))
+        times = []
+        for _ in range(3):
+            started = time.thread_time()
+            scanner.spans(view)
+            times.append(time.thread_time() - started)
+        return min(times)
+
+    assert cost_s(20_000) < 12 * cost_s(5_000) + 0.01

@@ -15,12 +15,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_classifier(directory, verdict="INJECTION", form="onnx") / "model.onnx"
 
 
-def write_graph(path: Path, inputs: dict[str, str], output: str = "logits") -> Path:
+def write_graph(
+    path: Path, inputs: dict[str, str], output: str = "logits", rows: int | str = "batch"
+) -> Path:
     """An ONNX file that adds its inputs up; the values are kinds of tensor elements."""
     from onnx import TensorProto, helper, save
 
     def described(name: str, kind: str) -> Any:
-        return helper.make_tensor_value_info(name, getattr(TensorProto, kind), ["batch", "tokens"])
+        return helper.make_tensor_value_info(name, getattr(TensorProto, kind), [rows, "tokens"])
 
     casts = [
         helper.make_node("Cast", [name], [f"{name}_float"], to=TensorProto.FLOAT) for name in inputs
@@ -39,7 +41,7 @@ def write_graph(path: Path, inputs: dict[str, str], output: str = "logits") -> P
 
 def test_outputs_come_one_for_each_class(model: Path) -> None:
     encoding = build_tokenizer("words").encode("hello world")
-    assert OnnxRuntime(model).logits(encoding) == pytest.approx([-5, 5], abs=1e-3)
+    assert OnnxRuntime(model).logits([encoding])[0] == pytest.approx([-5, 5], abs=1e-3)
 
 
 @pytest.mark.parametrize(("form", "precision"), [("onnx", "fp32"), ("onnx-int8", "int8")])
@@ -75,7 +77,7 @@ def test_inputs_are_given_as_the_file_wants_them(kind: str, tmp_path: Path) -> N
         sum(parts)
         for parts in zip(encoding.ids, encoding.attention_mask, encoding.type_ids, strict=True)
     ]
-    assert OnnxRuntime(path).logits(encoding) == expected
+    assert OnnxRuntime(path).logits([encoding])[0] == expected
     assert max(encoding.type_ids) == 1
 
 
@@ -117,3 +119,31 @@ def test_missing_package_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(builtins, "__import__", failing)
     with pytest.raises(ModelUnavailableError, match="package onnxruntime is missing"):
         OnnxRuntime(model)
+
+
+def test_several_are_run_in_one_go(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = OnnxRuntime(model)
+    tokenizer = build_tokenizer("words")
+    encodings = [tokenizer.encode(text) for text in ("hello", "hello world how do you do", "the")]
+    runs: list[int] = []
+    real = runtime._run
+    monkeypatch.setattr(runtime, "_run", lambda given: runs.append(len(given)) or real(given))
+    together = runtime.logits(encodings)
+    assert runs == [3]
+    for encoding, logits in zip(encodings, together, strict=True):
+        assert logits == pytest.approx(runtime.logits([encoding])[0], abs=1e-5)
+
+
+def test_a_file_without_a_mask_sees_no_filler(tmp_path: Path) -> None:
+    runtime = OnnxRuntime(write_graph(tmp_path / "model.onnx", {"input_ids": "INT64"}))
+    encodings = [build_tokenizer("words").encode(text) for text in ("the", "hello world the")]
+    assert [list(row) for row in runtime.logits(encodings)] == [
+        encoding.ids for encoding in encodings
+    ]
+
+
+def test_a_file_for_one_text_is_given_one(tmp_path: Path) -> None:
+    inputs = dict.fromkeys(("input_ids", "attention_mask"), "INT64")
+    runtime = OnnxRuntime(write_graph(tmp_path / "model.onnx", inputs, rows=1))
+    encodings = [build_tokenizer("words").encode(text) for text in ("the", "hello world the")]
+    assert [len(row) for row in runtime.logits(encodings)] == [3, 5]

@@ -11,7 +11,7 @@ from ogp.guard.scanners import (
     input_scanners,
     output_scanners,
 )
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
 
 
 def settings_of(**guard: Any) -> GuardSettings:
@@ -73,3 +73,18 @@ def test_describe_shows_what_is_on_and_what_is_off() -> None:
     }
     assert shown["regex"] == {"state": "off", "direction": "input"}
     assert tuple(shown) == INPUT_NAMES
+
+
+@pytest.mark.parametrize("action", ["block", "flag", "redact"])
+def test_scanners_learn_what_their_hits_do(action: str) -> None:
+    section: dict[str, Any] = {
+        **FULL,
+        "invisible_text": {},
+        "token_limit": {"enabled": True, "action": "block"},
+        "injection_rules": {"enabled": False},
+    }
+    for name in ("ban_substrings", "regex", "secrets", "invisible_text"):
+        section[name] = {**section[name], "action": action}
+    prompts = input_scanners(settings_of(input_scanners=section), unchanged)
+    assert {scanner.describe()["action"] for scanner in prompts[1:]} == {action}
+    assert prompts[0].describe()["action"] == "block"

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ogp.guard.base import View
+from ogp.guard.edits import Edit, clusters_of, edited, redacted
 from ogp.guard.secrets import DETECTORS, OVERLAP_CHARS, SecretsScanner
 
 SCANNER = SecretsScanner()
@@ -142,7 +143,7 @@ def test_importing_the_module_does_not_import_detect_secrets() -> None:
 
 
 def test_describe_counts_detectors() -> None:
-    assert SCANNER.describe() == {"detectors": 22}
+    assert SCANNER.describe() == {"detectors": 22, "action": "block"}
 
 
 @pytest.mark.parametrize(
@@ -179,3 +180,122 @@ def test_the_fork_of_detect_secrets_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("detect_secrets.__version__.VERSION", "1.5.43")
     with pytest.raises(ValueError, match=r"files of 1\.5\.43 are installed"):
         SecretsScanner()
+
+
+def taken(text: str, **view: int | bool) -> list[str]:
+    spans = SCANNER.spans(View(text, **view))  # type: ignore[arg-type]
+    return [text[span.start : span.end] for span in spans]
+
+
+def without(text: str) -> str:
+    spans = [(span, "secrets") for span in SCANNER.spans(View(text))]
+    edits = [
+        Edit(each.start, each.end, redacted(each.spans[0][0]), "") for each in clusters_of(spans)
+    ]
+    return edited(text, edits)
+
+
+BEGINNINGS = {"private_key", "putty"}
+"""Samples without the end of their key."""
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - BEGINNINGS))
+def test_of_a_secret_that_was_taken_out_nothing_is_left(name: str) -> None:
+    text = f"please use {SAMPLES[name]} for it"
+    left = without(text)
+    assert not hit(left)
+    assert "[REDACTED:" in left
+    secret = max(SAMPLES[name].replace("@", " ").replace("'", " ").split(), key=len)
+    assert secret[-8:] not in left
+
+
+@pytest.mark.parametrize("name", sorted(BEGINNINGS))
+def test_the_beginning_of_a_key_is_not_enough_to_take_it_out(name: str) -> None:
+    assert taken(f"{SAMPLES[name]}\nMIIE") == []
+    assert hit(f"{SAMPLES[name]}\nMIIE")
+
+
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+def test_a_private_key_is_taken_out_from_its_beginning_to_its_end(kind: str) -> None:
+    key = f"-----BEGIN {kind}-----\n" + "MIIE\n" * 900 + f"-----END {kind}-----"
+    assert (
+        without(f"a - {key}. and {key}") == "a - [REDACTED:private key]. and [REDACTED:private key]"
+    )
+    assert taken(key, open=True) == []
+    assert taken("x" + key, start=10) == []
+
+
+def test_what_names_the_secret_stays() -> None:
+    assert without("https://bob:hunter22@host") == (
+        "https://bob:[REDACTED:basic auth credentials]@host"
+    )
+    assert without(SAMPLES["aws secret"]) == "aws_secret_access_key = '[REDACTED:aws access key]'"
+
+
+def test_a_password_that_is_a_common_word_is_taken_out_only_in_its_place() -> None:
+    assert without("e e https://bob:e@host e") == (
+        "e e https://bob:[REDACTED:basic auth credentials]@host e"
+    )
+
+
+def test_the_rest_of_the_word_goes_along() -> None:
+    assert without("x " + SAMPLES["github_token"] + "abc-1.") == "x [REDACTED:github token]."
+    assert without(f"({SAMPLES['jwt']}-_x.y)") == "([REDACTED:json web token])"
+
+
+def test_a_long_web_token_is_taken_out_of_a_whole_text() -> None:
+    long = urlsafe_b64encode(b'{"a":"' + b"x" * 900 + b'"}').decode().rstrip("=")
+    assert without(f"a {HEADER}.{long}.{long} b") == "a [REDACTED:json web token] b"
+
+
+def test_what_only_looks_like_a_web_token_stays() -> None:
+    assert taken("eyJabc.eyJdef.x") == []
+
+
+def test_a_letter_before_a_telegram_token_undoes_it() -> None:
+    assert taken("x" + SAMPLES["telegram_token"]) == []
+
+
+def test_in_a_growing_text_only_what_is_certain_is_taken_out() -> None:
+    text = SAMPLES["aws"] + " "
+    assert taken(text, open=True) == []
+    assert taken(text + "x" * OVERLAP_CHARS, open=True) == [SAMPLES["aws"]]
+    endless = SAMPLES["aws"] + "X" * OVERLAP_CHARS
+    assert taken(endless + " " * OVERLAP_CHARS, open=True) == []
+    assert taken(endless) == [endless]
+
+
+def test_what_stands_before_the_start_is_not_taken_out() -> None:
+    assert taken(SAMPLES["aws"] + " " + SAMPLES["aws"], start=1) == [SAMPLES["aws"]]
+
+
+def test_a_secret_is_taken_out_wherever_it_stands_in_a_long_line() -> None:
+    for before in range(0, 2_000, 37):
+        left = without("x " * before + SAMPLES["github_token"] + " y" * 1_200)
+        assert left == "x " * before + "[REDACTED:github token]" + " y" * 1_200
+
+
+@pytest.mark.parametrize("action", ["block", "flag", "redact"])
+def test_the_action_tells_what_a_hit_does(action: str) -> None:
+    scanner = SecretsScanner(action)  # type: ignore[arg-type]
+    finding = scanner.scan(View(SAMPLES["aws"]))
+    assert finding is not None
+    assert finding.blocks is (action != "flag")
+    assert scanner.redacts is (action == "redact")
+    assert scanner.describe() == {"detectors": 22, "action": action}
+
+
+@pytest.mark.parametrize("name", ["private_key", "aws", "jwt", "basic_auth"])
+def test_time_to_find_all_is_linear(name: str) -> None:
+    seed = SAMPLES[name] + " "
+
+    def cost_s(chars: int) -> float:
+        view = View(seed * (chars // len(seed)))
+        times = []
+        for _ in range(3):
+            started = time.thread_time()
+            SCANNER.spans(view)
+            times.append(time.thread_time() - started)
+        return min(times)
+
+    assert cost_s(40_000) < 12 * cost_s(10_000) + 0.01

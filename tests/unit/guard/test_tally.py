@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ class Fixed:
     reads: tuple[ViewKind, ...] = (ViewKind.RAW, ViewKind.NORMALISED)
     hold_chars = 1
     required = True
+    settled_at = 0
 
     def __init__(self, name: str, *answers: Finding | Exception | None) -> None:
         self.name = name
@@ -32,10 +34,42 @@ class Fixed:
         return answer
 
     def settled(self, view: View) -> int:
-        return len(view.text)
+        return self.settled_at if view.open else len(view.text)
 
     def describe(self) -> Mapping[str, int | str]:
         return {}
+
+    def identity(self) -> str:
+        return self.name
+
+
+class Watch:
+    """A clock that a test moves."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Slow(Fixed):
+    """Takes a quarter of a second for each view."""
+
+    def __init__(self, watch: Watch, *answers: Finding | Exception | None) -> None:
+        super().__init__("s", *answers)
+        self._watch = watch
+
+    def scan(self, view: View) -> Finding | None:
+        self._watch.now_s += 0.25
+        return super().scan(view)
+
+
+def untimed(verdict: Verdict) -> tuple[ScannerResult, ...]:
+    return tuple(replace(result, elapsed_ms=None) for result in verdict.results)
+
+
+def marks(tally: Tally) -> list[tuple[float, bool, str]]:
+    return [(each.score, each.passed, each.reason) for each in tally.verdict().results]
 
 
 VIEWS = [View("a"), View("b"), View("c")]
@@ -46,14 +80,15 @@ def test_all_views_are_shown_and_nothing_found_is_clean() -> None:
     tally, scanner = Tally(), Fixed("s", None, None, None)
     tally.ask(scanner, VIEWS)
     assert scanner.asked == 3
-    assert tally.verdict() == Verdict(GuardState.CLEAN, (ScannerResult("s", passed=True),))
+    assert tally.verdict().state is GuardState.CLEAN
+    assert untimed(tally.verdict()) == (ScannerResult("s", passed=True),)
 
 
 def test_a_block_ends_the_views_and_is_kept() -> None:
     tally, scanner = Tally(), Fixed("s", None, HIT)
     tally.ask(scanner, VIEWS)
     assert tally.is_blocked
-    assert tally.verdict().results == (ScannerResult("s", False, 1.0, "rule r"),)
+    assert untimed(tally.verdict()) == (ScannerResult("s", False, 1.0, "rule r"),)
     assert tally.verdict().summary() == "blocked:s"
 
 
@@ -61,7 +96,7 @@ def test_a_flag_passes_and_is_kept() -> None:
     tally = Tally()
     tally.ask(Fixed("s", FLAG, None, None), VIEWS)
     assert not tally.is_blocked
-    assert tally.verdict().results == (ScannerResult("s", True, 1.0, "rule f"),)
+    assert untimed(tally.verdict()) == (ScannerResult("s", True, 1.0, "rule f"),)
     assert tally.verdict().summary() == "clean;flagged:s"
 
 
@@ -77,7 +112,7 @@ def test_an_exception_is_an_error_without_its_message(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.DEBUG):
         tally.ask(Fixed("s", ValueError("marker")), VIEWS)
     assert tally.has_errors
-    assert tally.verdict().results == (
+    assert untimed(tally.verdict()) == (
         ScannerResult("s", passed=False, reason="ValueError", error=True),
     )
     assert caplog.messages == ["guard scanner failed: scanner=s error=ValueError"]
@@ -191,3 +226,117 @@ def test_a_scanner_that_may_be_missing_is_named_as_not_asked() -> None:
     assert verdict.state is GuardState.CLEAN
     assert verdict.summary() == "clean;unscanned:m,images"
     assert not tally.has_errors
+
+
+def test_the_configuration_is_in_the_verdict() -> None:
+    assert Tally().verdict(configuration="ab12").configuration == "ab12"
+
+
+def test_the_time_of_a_scanner_is_the_sum_over_its_views_and_texts() -> None:
+    watch = Watch()
+    tally = Tally(watch)
+    scanner = Slow(watch, None, None, None)
+    tally.ask(scanner, VIEWS[:2])
+    watch.now_s += 5
+    tally.ask(scanner, VIEWS[2:])
+    (result,) = tally.verdict().results
+    assert result.elapsed_ms == 750.0
+
+
+def test_a_scanner_that_failed_has_a_time_too() -> None:
+    watch = Watch()
+    tally = Tally(watch)
+    tally.ask(Slow(watch, ValueError()), VIEWS)
+    (result,) = tally.verdict().results
+    assert (result.elapsed_ms, result.error) == (250.0, True)
+
+
+def test_the_time_is_there_without_a_clock_of_ones_own() -> None:
+    tally = Tally()
+    tally.ask(Fixed("s", None), VIEWS[:1])
+    (result,) = tally.verdict().results
+    assert result.elapsed_ms is not None
+    assert 0.0 <= result.elapsed_ms < 10_000
+
+
+@pytest.mark.parametrize("text", ["", "  \n\u2003"])
+def test_a_scanner_without_text_to_look_at_is_not_said_to_have_passed_it(text: str) -> None:
+    tally, scanner = Tally(), Fixed("s", None)
+    tally.ask(scanner, [View(text)])
+    assert scanner.asked == 1
+    assert tally.verdict().results == ()
+
+
+def test_a_hit_in_white_space_counts() -> None:
+    tally = Tally()
+    tally.ask(Fixed("s", HIT), [View("\u2003" * 9)])
+    assert tally.verdict().summary() == "blocked:s"
+
+
+def test_a_scanner_that_reads_another_form_has_no_result() -> None:
+    tally, scanner = Tally(), Fixed("s")
+    tally.ask(scanner, [View("a", ViewKind.JOINED)])
+    assert tally.verdict().results == ()
+
+
+def test_a_growing_text_of_which_nothing_is_judged_yet_is_no_result() -> None:
+    tally, scanner = Tally(), Fixed("m", None, None, None)
+    tally.ask(scanner, [View("some", open=True)])
+    assert tally.verdict().results == ()
+    scanner.settled_at = 3
+    tally.ask(scanner, [View("some words", open=True)])
+    assert [result.scanner for result in tally.verdict().results] == ["m"]
+
+
+def test_the_end_of_a_growing_text_is_judged() -> None:
+    tally = Tally()
+    tally.ask(Fixed("m", None), [View("some words")])
+    assert [result.scanner for result in tally.verdict().results] == ["m"]
+
+
+def test_of_hits_that_were_let_through_the_highest_is_kept() -> None:
+    tally = Tally()
+    tally.ask(Fixed("m", *(Finding("r", n, blocks=False) for n in (0.7, 0.9, 0.8))), VIEWS)
+    assert marks(tally) == [(0.9, True, "r")]
+
+
+def test_a_block_is_kept_whatever_is_noted_after_it() -> None:
+    tally = Tally()
+    tally.note("s", Finding("b", 0.6))
+    tally.note("s", Finding("f", 1.0, blocks=False))
+    tally.note("s", Finding("", 1.0, blocks=False, hit=False))
+    assert marks(tally) == [(0.6, False, "b")]
+    assert tally.is_blocked
+
+
+def test_a_block_of_a_scanner_that_failed_before_is_no_error() -> None:
+    tally = Tally()
+    tally.ask(Fixed("s", ValueError()), VIEWS)
+    tally.note("s", HIT)
+    assert tally.verdict().summary() == "blocked:s"
+    assert not tally.verdict().results[0].error
+
+
+def test_what_was_taken_out_is_counted_beside_the_score() -> None:
+    tally = Tally()
+    tally.ask(Fixed("s", Finding("", 0.3, blocks=False, hit=False)), VIEWS[:1])
+    tally.note_redaction("s", 2)
+    tally.note_redaction("s", 1)
+    (result,) = tally.verdict().results
+    assert (result.redacted, result.score, result.passed) == (3, 0.3, True)
+    assert tally.verdict().summary() == "clean;redacted:s"
+
+
+def test_a_scanner_that_only_takes_out_has_a_result() -> None:
+    tally = Tally()
+    tally.note_redaction("anonymize", 4)
+    assert tally.verdict().summary() == "clean;redacted:anonymize"
+
+
+def test_a_long_stream_names_a_missing_scanner_once() -> None:
+    tally = Tally()
+    for _ in range(3):
+        scanner = Fixed("m", ModelUnavailableError("no weights"))
+        scanner.required = False
+        tally.ask(scanner, VIEWS)
+    assert tally.verdict().unscanned == ("m",)

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from ogp.guard import wanted as wanted_module
+from ogp.guard.device import Device
 from ogp.guard.wanted import Wanted, wanted_scanners, what_is_missing
-from ogp.settings.schema import GuardSettings
+from ogp.settings.guard_schema import GuardSettings
 
 
 def settings_of(*entries: dict[str, Any], **sections: Any) -> GuardSettings:
@@ -17,8 +18,13 @@ def by_name(settings: GuardSettings, direction: Any = "input") -> dict[str, Want
 
 
 def test_classifiers_of_ours_are_known_in_their_directions() -> None:
-    assert set(by_name(settings_of())) == {"prompt_injection", "toxicity"}
-    assert set(by_name(settings_of(), "output")) == {"toxicity"}
+    assert list(by_name(settings_of())) == ["prompt_injection", "toxicity", "code"]
+    assert list(by_name(settings_of(), "output")) == [
+        "toxicity",
+        "code",
+        "malicious_urls",
+        "no_refusal",
+    ]
 
 
 def test_both_directions_of_a_classifier_share_one_model() -> None:
@@ -60,6 +66,14 @@ def test_scanners_without_weights_need_none() -> None:
         ({"scanner": "bias", "direction": "input"}, "output only"),
         ({"scanner": "gibberish", "direction": "input", "topics": "x"}, "topics"),
         ({"scanner": "toxicity", "direction": "input"}, "toxicity is there twice for input"),
+        (
+            {"scanner": "code", "direction": "output", "languages": "Go"},
+            "code is there twice for output",
+        ),
+        (
+            {"scanner": "gibberish", "direction": "input", "name": "secrets"},
+            "secrets is there twice for input",
+        ),
     ],
 )
 def test_a_wrong_entry_is_refused_and_named(entry: dict[str, Any], told: str) -> None:
@@ -78,3 +92,83 @@ def test_a_missing_package_is_named_before_any_directory(
     assert "lacks" in what_is_missing(tmp_path)
     monkeypatch.setattr(wanted_module, "is_installed", lambda _package: False)
     assert what_is_missing(tmp_path) == "the package tokenizers is not installed"
+
+
+CODE = {"enabled": True, "languages": "Python, Go", "threshold": 0.7, "action": "flag"}
+
+
+def test_scanners_of_llm_guard_have_sections_of_their_own() -> None:
+    settings = settings_of(
+        input_scanners={"code": {**CODE, "path": "weights/code"}},
+        output_scanners={
+            "code": {**CODE, "blocked": False},
+            "malicious_urls": {"enabled": "optional"},
+            "no_refusal": {"enabled": "auto", "threshold": 0.75},
+        },
+    )
+    code = by_name(settings)["code"]
+    assert (code.enabled, code.threshold, code.blocks) == (True, 0.7, False)
+    assert (code.directory, code.packages) == (Path("weights/code"), ("llm_guard",))
+    assert code.parameters["languages"] == ("Python", "Go")
+    answers = by_name(settings, "output")
+    assert answers["code"].parameters["blocked"] is False
+    assert answers["malicious_urls"].enabled == "optional"
+    assert answers["malicious_urls"].directory == Path("models/malicious_urls")
+    assert (answers["no_refusal"].kind, answers["no_refusal"].threshold) == ("no_refusal", 0.75)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"code": {"enabled": True}}, r"^guard\.output_scanners\.code: languages must be a list"),
+        ({"code": {"enabled": "auto"}}, r"^guard\.output_scanners\.code: languages must be"),
+        (
+            {"code": {"enabled": True, "languages": ["Pyton"]}},
+            r"guard\.output_scanners\.code: languages must not name 'Pyton'",
+        ),
+        (
+            {"no_refusal": {"enabled": True, "threshold": 1}},
+            r"guard\.output_scanners\.no_refusal: threshold must be between 0 and 1",
+        ),
+    ],
+)
+def test_a_section_that_is_on_must_be_complete(section: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        by_name(settings_of(output_scanners=section), "output")
+
+
+def custom(**facts: Any) -> dict[str, Any]:
+    return {"name": "mine", "import": "acme.rules:Rule", "direction": "input", **facts}
+
+
+def test_scanners_of_operators_need_no_weights_and_no_packages() -> None:
+    wanted = by_name(settings_of(custom=[custom(threshold=0.3, enabled="optional")]))["mine"]
+    assert (wanted.kind, wanted.threshold, wanted.enabled) == ("custom", 0.3, "optional")
+    assert wanted.missing() == ""
+    assert "mine" not in by_name(settings_of(custom=[custom()]), "output")
+
+
+def test_scanners_of_operators_get_their_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Any] = []
+    monkeypatch.setattr(wanted_module, "load_custom", lambda *given: loaded.append(given))
+    settings = settings_of(custom=[custom(parameters=["limit=3", "words=[a, b]"])])
+    by_name(settings)["mine"].load(Device("cpu", "test", "fp32"))
+    assert loaded == [("acme.rules:Rule", {"limit": 3, "words": ["a", "b"]})]
+
+
+@pytest.mark.parametrize("name", ["secrets", "prompt_injection", "code", "gibberish"])
+def test_a_name_that_is_taken_is_refused(name: str) -> None:
+    settings = settings_of(
+        {"scanner": "gibberish", "direction": "input"}, custom=[custom(name=name)]
+    )
+    with pytest.raises(ValueError, match=f"guard.custom: {name} is there twice for input"):
+        by_name(settings)
+
+
+def test_weights_of_a_section_are_loaded_as_its_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Any] = []
+    monkeypatch.setattr(wanted_module, "load_llmguard", lambda *given: loaded.append(given))
+    settings = settings_of(output_scanners={"no_refusal": {"enabled": True}})
+    cpu = Device("cpu", "test", "fp32")
+    by_name(settings, "output")["no_refusal"].load(cpu)
+    assert loaded == [("no_refusal", "output", {"threshold": 0.5}, Path("models/no_refusal"), cpu)]
