@@ -7,43 +7,68 @@ comes first on the import path, and the standard library's `queue` is needed by 
 import argparse
 import json
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from threading import Barrier, Event, Thread
 
 from ogp.core.clock import SystemClock
 from ogp.core.errors import QueueFullError
 from ogp.core.exchange import Cancellation
+from ogp.core.slots import SlotTable
+from ogp.core.types import InferenceRequest, Principal, Role
+from ogp.queueing.learned import LearnedParallel
+from ogp.queueing.limits import ConfiguredLimits
 from ogp.queueing.manager import QueueManager
-from ogp.settings.schema import QueueSettings
-from ogp.state.memory import MemorySlotTable
+from ogp.queueing.slots import QueueTurn
+from ogp.settings.queue_schema import QueueSettings
+from ogp.state.memory import MemorySlotTable, MemoryTallyBook
 
-MODEL = "bench"
-
-
-def make_manager(parallel: int, max_queue: int = 10_000) -> QueueManager:
-    return QueueManager(
-        QueueSettings(max_queue=max_queue),
-        MemorySlotTable(),
-        SystemClock(),
-        parallel=parallel,
-        max_waiting_total=10_000,
-    )
+REQUEST = InferenceRequest("ollama", "chat", "POST", "/api/chat", model="bench")
+MAX_QUEUE = 10_000
 
 
-def use(manager: QueueManager, user: str, hold_s: float) -> None:
-    with manager.slot(MODEL, timeout_s=60, cancellation=Cancellation(), user=user):
+class Queue:
+    """One model's queue, and its table."""
+
+    def __init__(self, parallel: int, max_queue: int = MAX_QUEUE) -> None:
+        settings, clock = QueueSettings(max_queue=max_queue), SystemClock()
+        self.table: SlotTable = MemorySlotTable(clock, batch_patience_s=settings.batch_patience_s)
+        configured = ConfiguredLimits(settings, parallel)
+        self.manager = QueueManager(
+            settings,
+            self.table,
+            MemoryTallyBook(clock),
+            clock,
+            configured=configured,
+            learned=LearnedParallel(settings, configured, self.table, clock),
+            max_waiting_total=MAX_QUEUE,
+        )
+
+    def turn(self, user: str) -> AbstractContextManager[QueueTurn]:
+        """A place for one request."""
+        return self.manager.turn(
+            REQUEST,
+            Principal(user, Role.USER),
+            request_id="",
+            timeout_s=60,
+            cancellation=Cancellation(),
+        )
+
+
+def use(queue: Queue, user: str, hold_s: float) -> None:
+    with queue.turn(user) as turn:
+        turn.wait()
         if hold_s:
             time.sleep(hold_s)
 
 
 def contended_s(slots: int, threads: int, rounds: int, hold_s: float) -> tuple[float, float]:
     """Wall and CPU seconds until every thread has held a slot `rounds` times."""
-    manager, start = make_manager(slots), Barrier(threads + 1)
+    queue, start = Queue(slots), Barrier(threads + 1)
 
     def client(number: int) -> None:
         start.wait()
         for _ in range(rounds):
-            use(manager, f"user-{number % 8}", hold_s)
+            use(queue, f"user-{number % 8}", hold_s)
 
     clients = [Thread(target=client, args=(number,)) for number in range(threads)]
     for thread in clients:
@@ -65,31 +90,32 @@ def sleep_s(hold_s: float, times: int = 200) -> float:
 
 def uncontended_us(times: int = 20_000) -> float:
     """Microseconds for a slot that is free, taken and given back."""
-    manager = make_manager(1)
+    queue = Queue(1)
     started = time.perf_counter()
     for _ in range(times):
-        use(manager, "user", 0.0)
+        use(queue, "user", 0.0)
     return 1e6 * (time.perf_counter() - started) / times
 
 
 def full_queue_us(waiting: int = 512, refusals: int = 5_000) -> tuple[float, float, float]:
     """With a full queue: microseconds for a refusal; wall and CPU for a hand-over as it drains."""
-    manager = make_manager(1, max_queue=waiting)
+    queue = Queue(1, max_queue=waiting)
     let_go = Event()
 
     def wait() -> None:
-        with manager.slot(MODEL, timeout_s=60, cancellation=Cancellation()):
+        with queue.turn("user") as turn:
+            turn.wait()
             let_go.wait(60)
 
     waiters = [Thread(target=wait) for _ in range(waiting + 1)]
     for thread in waiters:
         thread.start()
-    while manager.waiting < waiting:
+    while queue.table.waiting() < waiting:
         time.sleep(0.001)
     started = time.perf_counter()
     for _ in range(refusals):
         with suppress(QueueFullError):
-            use(manager, "user", 0.0)
+            use(queue, "user", 0.0)
             raise SystemExit("a full queue let somebody in")
     refusal_s = (time.perf_counter() - started) / refusals
     wall, cpu = time.perf_counter(), time.process_time()

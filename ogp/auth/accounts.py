@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ogp.auth.tokens import token_preview
-from ogp.core.types import Role
+from ogp.core.types import Priority, Role
 
 NAME_RULE = (
     "a user name has 1 to 64 letters, digits and . _ @ - of ASCII, and starts with a letter or "
@@ -64,6 +64,8 @@ class StoredToken:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    priority: Priority | None = None
+    """Class of its requests in the queue; None leaves it to settings and request."""
 
     @property
     def preview(self) -> str:
@@ -102,6 +104,11 @@ class Account:
         if self.token.expires_at is not None and self.token.expires_at <= now:
             return Status.EXPIRED
         return Status.ACTIVE
+
+
+def read_priority(stored: str | None) -> Priority | None:
+    """The class in the column of a token; a word that is none counts as none."""
+    return Priority(stored) if stored in list(Priority) else None
 
 
 def is_name(name: str) -> bool:

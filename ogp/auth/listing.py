@@ -5,7 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from ogp.auth.accounts import Account, StoredToken, User, UserNotFoundError, is_name
+from ogp.auth.accounts import (
+    Account,
+    StoredToken,
+    User,
+    UserNotFoundError,
+    is_name,
+    read_priority,
+)
 from ogp.core.types import Role
 from ogp.storage.tables import RequestLogTable, TokenTable, UserTable
 
@@ -70,6 +77,7 @@ def _tokens_by_user(
             TokenTable.expires_at,
             TokenTable.revoked_at,
             TokenTable.last_used_at,
+            TokenTable.priority,
         )
         .where(TokenTable.user_id.in_(ids))
         .order_by(TokenTable.created_at)
@@ -83,6 +91,7 @@ def _tokens_by_user(
                 expires_at=row.expires_at,
                 revoked_at=row.revoked_at,
                 last_used_at=row.last_used_at,
+                priority=read_priority(row.priority),
             )
         )
     return tokens

@@ -22,7 +22,7 @@ from ogp.auth.hasher import BcryptHasher, SecretHasher
 from ogp.auth.listing import count_active_admins, find_user, list_accounts
 from ogp.auth.tokens import MintedToken, mint
 from ogp.core.clock import Clock, SystemClock
-from ogp.core.types import Role
+from ogp.core.types import Priority, Role
 from ogp.settings.schema import AuthSettings
 from ogp.storage.engine import Database
 from ogp.storage.tables import TokenTable, UserTable
@@ -48,7 +48,12 @@ class UserStore:
         self._clock = clock or SystemClock()
 
     def create(
-        self, name: str, role: Role = Role.USER, expires_at: datetime | None = None
+        self,
+        name: str,
+        role: Role = Role.USER,
+        expires_at: datetime | None = None,
+        *,
+        priority: Priority | None = None,
     ) -> tuple[User, MintedToken]:
         """Add a user with one token.
 
@@ -56,13 +61,15 @@ class UserStore:
             name: see `check_name`; names that differ in case only would be mistaken for another.
             role: what the user may do.
             expires_at: from when on the token is refused; None for never.
+            priority: class of the token's requests in the queue; None leaves it to settings and
+                request.
 
         Raises:
             UserExistsError: the name is taken, in this or another case.
             UserError: the name breaks the rule, or the expiry lies in the past.
         """
         check_name(name)
-        token, row = self._mint(expires_at)
+        token, row = self._mint(expires_at, priority)
         with self._using(self._database.write) as connection:
             statement = select(UserTable.name).where(func.lower(UserTable.name) == name.lower())
             taken = connection.execute(statement).scalar()
@@ -119,19 +126,22 @@ class UserStore:
         """
         return self._set_active(name, active=True, force=True)
 
-    def regenerate_token(self, name: str, expires_at: datetime | None) -> tuple[User, MintedToken]:
+    def regenerate_token(
+        self, name: str, expires_at: datetime | None, *, priority: Priority | None = None
+    ) -> tuple[User, MintedToken]:
         """Revoke all tokens of the user and give a new one; there is no moment with both or none.
 
         Args:
             name: of the user.
             expires_at: of the new token; None for never. Not taken over from the old token here,
                 as that may have expired.
+            priority: of the new token, as for `create`.
 
         Raises:
             UserNotFoundError: there is none of this name.
             UserError: the expiry lies in the past.
         """
-        token, row = self._mint(expires_at)
+        token, row = self._mint(expires_at, priority)
         with self._using(self._database.write) as connection:
             user = find_user(connection, name)
             connection.execute(
@@ -181,7 +191,9 @@ class UserStore:
                 f"the database {self._database.path} cannot be used: {reason}"
             ) from error
 
-    def _mint(self, expires_at: datetime | None) -> tuple[MintedToken, dict[str, Any]]:
+    def _mint(
+        self, expires_at: datetime | None, priority: Priority | None
+    ) -> tuple[MintedToken, dict[str, Any]]:
         """A token and its row; before the transaction, as a hash may take long."""
         now = self._clock.now()
         if expires_at is not None and expires_at <= now:
@@ -192,6 +204,7 @@ class UserStore:
             "secret_hash": self._hasher.digest(token.secret),
             "created_at": now,
             "expires_at": expires_at,
+            "priority": None if priority is None else priority.value,
         }
         return token, row
 

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from ogp.auth.accounts import read_priority
 from ogp.auth.gate import HashGate
 from ogp.auth.hasher import BcryptHasher, SecretHasher
 from ogp.auth.lastuse import LastUse
@@ -79,6 +80,7 @@ class TokenVerifier:
                 TokenTable.expires_at,
                 TokenTable.revoked_at,
                 TokenTable.last_used_at,
+                TokenTable.priority,
                 UserTable.id.label("user_id"),
                 UserTable.name,
                 UserTable.role,
@@ -114,7 +116,11 @@ class TokenVerifier:
             raise UnauthorizedError(REFUSAL)
         self._last_use.note(token.id, row.last_used_at)
         return Principal(
-            username=row.name, role=Role(row.role), user_id=row.user_id, token_id=token.id
+            username=row.name,
+            role=Role(row.role),
+            user_id=row.user_id,
+            token_id=token.id,
+            priority=read_priority(row.priority),
         )
 
     def _look_up(self, token_id: str) -> Row[*tuple[Any, ...]] | None:

@@ -1,128 +1,150 @@
-"""All models' queues: limits of each, one cap for all who wait, and what happened so far."""
+"""The `SlotQueue` of the service: from a request and its caller to a slot of its model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from dataclasses import replace
 
 from ogp.core.clock import Clock
+from ogp.core.errors import QueueFullError, QueueWaitError, RequestTimeoutError
 from ogp.core.exchange import Cancellation
-from ogp.core.ports import SlotLimits, SlotTable
-from ogp.queueing.slots import Slots
-from ogp.queueing.statistics import Ledger, ModelStatistics, QueueStatistics, Tally
-from ogp.settings.schema import QueueSettings
-
-MODELS_REMEMBERED = 256
-"""Models whose statistics are kept; the idle one used longest ago makes room."""
-
-
-class UnknownQueueError(LookupError):
-    """No request has named this model, or it was forgotten since."""
-
-    def __init__(self, model: str, known: tuple[str, ...]) -> None:
-        """Keep what was asked for and what there is, sorted."""
-        super().__init__(f"No queue found for model {model!r}")
-        self.model, self.known = model, known
+from ogp.core.slots import Claim, SlotLimits, SlotTable, TallyBook
+from ogp.core.types import InferenceRequest, Pace, Principal
+from ogp.queueing.claims import ClaimRules
+from ogp.queueing.forecast import newcomer_wait_s, predicted_wait_s, retry_after_s, service_s
+from ogp.queueing.learned import LearnedParallel
+from ogp.queueing.limits import ConfiguredLimits
+from ogp.queueing.slots import QueueTurn, Slots
+from ogp.settings.queue_schema import QueueSettings
 
 
 class QueueManager:
-    """The `SlotQueue` of the service: one bounded line per model. Thread-safe."""
+    """One bounded line per model, on state that all worker processes share. Thread-safe."""
 
     def __init__(
         self,
         settings: QueueSettings,
         table: SlotTable,
+        book: TallyBook,
         clock: Clock,
-        parallel: int,
+        *,
+        configured: ConfiguredLimits,
+        learned: LearnedParallel,
         max_waiting_total: int,
     ) -> None:
         """Keep the parts.
 
         Args:
-            settings: gives the default of `max_queue`.
-            parallel: the default of requests served at once, `auto` resolved.
             max_waiting_total: requests that may wait in this process, all models together; each
                 occupies a thread.
         """
-        self._table, self._clock = table, clock
-        self._default = SlotLimits(parallel=parallel, max_queue=settings.max_queue)
-        self._own: dict[str, SlotLimits] = {}
-        self._resizing = Lock()  # two changes reach the table in the order they were made here
-        self._ledger = Ledger(clock, MODELS_REMEMBERED)
-        self._slots = Slots(table, clock, limits_of=self.limits, max_waiting=max_waiting_total)
+        self._table, self._book, self._clock = table, book, clock
+        self._configured, self._learned = configured, learned
+        self._refuse_hopeless = settings.refuse_hopeless
+        self._rules = ClaimRules(settings)
+        self._slots = Slots(table, clock, max_waiting=max_waiting_total)
 
     @contextmanager
-    def slot(
-        self, model: str, *, timeout_s: float, cancellation: Cancellation, user: str = ""
-    ) -> Iterator[float]:
-        """Hold one of the model's slots for the body of the `with`; the value is the wait.
+    def turn(
+        self,
+        request: InferenceRequest,
+        principal: Principal,
+        *,
+        request_id: str,
+        timeout_s: float,
+        cancellation: Cancellation,
+    ) -> Iterator[QueueTurn]:
+        """Have a place in the model's line, then a slot, for the body of the `with`.
 
         Args:
-            model: canonical name.
-            user: whose turn this is; users take turns.
+            request: names the model, and the class it asks for.
+            principal: whose turn this is; users take turns.
+            request_id: to be asked for its place.
             timeout_s: longest wait, in seconds; 0 asks without waiting.
             cancellation: ends the wait when the client leaves; its error is raised.
 
         Raises:
-            QueueFullError: the model's line is full, or all that may wait in this process do.
-            RequestTimeoutError: no slot came free in `timeout_s`.
+            ForbiddenError: the request asks for a class its caller may not have.
+            QueueFullError: no place is left, all that may wait in this process do, or the turn
+                would come after `timeout_s`.
         """
-        with (
-            self._ledger.visit(model) as visit,
-            self._slots.slot(
-                model, timeout_s=timeout_s, cancellation=cancellation, user=user
-            ) as waited_s,
-        ):
-            visit.waited_s, visit.granted_at = waited_s, self._clock.monotonic()
-            yield waited_s
+        model = request.model
+        claim = self._rules.claim(request, principal, request_id)
+        self._book.see(model)
+        turn: QueueTurn | None = None
 
-    @property
-    def waiting(self) -> int:
-        """Requests that wait in this process right now, all models together."""
-        return self._slots.waiting
+        def refused(error: QueueFullError | RequestTimeoutError) -> None:
+            self._book.rejected(model)
+            self._say_when_to_retry(model, error)
+
+        try:
+            with self._slots.turn(
+                model,
+                claim,
+                self._configured.of(model),
+                timeout_s=timeout_s,
+                cancellation=cancellation,
+                before_wait=lambda: self._check_hope(model, claim, timeout_s),
+                on_timeout=refused,
+            ) as turn:
+                yield turn
+        except QueueFullError as error:
+            if turn is None:
+                refused(error)
+            raise
+        finally:
+            if turn is not None and turn.granted_at is not None:
+                held_s = self._clock.monotonic() - turn.granted_at
+                self._book.processed(model, waited_ms=1e3 * turn.waited_s, held_ms=1e3 * held_s)
+
+    def observe(self, model: str, pace: Pace | None) -> None:
+        """Say what a request measured that is about to give its slot back. Cheap; never waits.
+
+        `queue.parallel: learned` rests on this.
+        """
+        if pace is not None:
+            self._learned.observe(model, pace)
 
     def limits(self, model: str) -> SlotLimits:
         """The limits of the model at this moment."""
-        return self._own.get(model, self._default)
+        return self._table.limits(model) or self._configured.of(model)
 
-    def resize(self, model: str, limits: SlotLimits) -> None:
-        """New limits for one model from now on; what runs and waits stays and stays counted."""
-        with self._resizing:
-            self._own[model] = limits
-            self._table.resize(model, limits)
+    def _check_hope(self, model: str, claim: Claim, timeout_s: float) -> None:
+        """Refuse a request that has its place in the line and no chance to run in time."""
+        if not self._refuse_hopeless:
+            return
+        held_s = service_s(self._book.tally(model))
+        if held_s is None:
+            return
+        counts, parallel = self._table.counts(model), self.limits(model).parallel
+        # Its real place costs a look at the whole line; as the last one it may be in time anyway.
+        last = max(0, counts.waiting - 1)
+        if predicted_wait_s(last, counts.active, parallel, held_s) <= timeout_s:
+            return
+        place = self._table.place(claim.request_id)
+        if place is None or place.claim.user != claim.user:
+            return
+        wait_s = predicted_wait_s(place.ahead, counts.active, parallel, held_s)
+        if wait_s > timeout_s:
+            raise QueueWaitError(
+                model,
+                predicted_wait_s=wait_s,
+                deadline_s=timeout_s,
+                position=place.ahead + 1,
+            )
 
-    def statistics(self, model: str | None = None) -> QueueStatistics:
-        """The body of `/queue/stats`.
-
-        Args:
-            model: show this one only, under its canonical name; None shows all.
-
-        Raises:
-            UnknownQueueError: no such model is remembered.
-        """
-        tallies = self._ledger.snapshot()
-        if model is not None and model not in tallies:
-            raise UnknownQueueError(model, tuple(tallies))
-        shown = tallies if model is None else {model: tallies[model]}
-        return {
-            "default_parallel": self._default.parallel,
-            "default_queue_limit": self._default.max_queue,
-            "total_models": len(tallies),
-            "models": {name: self._figures(name, tally) for name, tally in shown.items()},
-        }
-
-    def _figures(self, model: str, tally: Tally) -> ModelStatistics:
-        limits, counts = self.limits(model), self._table.counts(model)
-        return {
-            "model": model,
-            "parallel_limit": limits.parallel,
-            "queue_limit": limits.max_queue,
-            "active_requests": counts.active,
-            "queued_requests": counts.waiting,
-            "available_slots": max(0, limits.parallel - counts.active),
-            "queue_available": max(0, limits.max_queue - counts.waiting),
-            "total_processed": tally.processed,
-            "total_rejected": tally.rejected,
-            "avg_wait_time_ms": tally.avg_wait_ms,
-            "avg_processing_time_ms": tally.avg_held_ms,
-            "uptime_seconds": round(self._clock.monotonic() - tally.since, 3),
-        }
+    def _say_when_to_retry(self, model: str, error: QueueFullError | RequestTimeoutError) -> None:
+        """Replace the fixed `Retry-After` by one from measured times, where there are some."""
+        tally, parallel = self._book.tally(model), self.limits(model).parallel
+        held_s = service_s(tally)
+        if held_s is None:
+            return
+        if isinstance(error, QueueWaitError):
+            seconds = error.facts["predicted_wait_s"] - error.facts["deadline_s"]
+        elif isinstance(error, QueueFullError):
+            seconds = held_s / parallel  # until a place comes free
+        else:
+            counts = self._table.counts(model)  # the request itself still waits
+            others = replace(counts, waiting=max(0, counts.waiting - 1))
+            wait_s = newcomer_wait_s(others, parallel, tally)
+            seconds = wait_s or 0.0
+        error.retry_after_s = retry_after_s(seconds)

@@ -11,10 +11,7 @@ from threading import TIMEOUT_MAX, Event, Lock
 from ogp.core.clock import Clock
 from ogp.core.errors import QueueFullError, RequestTimeoutError
 from ogp.core.exchange import Cancellation
-from ogp.core.ports import SlotLimits, SlotTable
-
-LimitsOf = Callable[[str], SlotLimits]
-"""The limits of a model at this moment."""
+from ogp.core.slots import Claim, SlotLimits, SlotTable
 
 
 class WaitingRoom:
@@ -56,10 +53,10 @@ class WaitingRoom:
 class Ticket:
     """One request's place (`SlotTicket`): its owner sleeps in `sleep`, any thread may grant."""
 
-    __slots__ = ("_awake", "_room", "granted", "seated", "user")
+    __slots__ = ("_awake", "_room", "claim", "granted", "seated")
 
-    def __init__(self, user: str, room: WaitingRoom) -> None:
-        self.user = user
+    def __init__(self, claim: Claim, room: WaitingRoom) -> None:
+        self.claim = claim
         self.granted = False
         self.seated = False
         """Guarded by the room's lock."""
@@ -81,18 +78,61 @@ class Ticket:
         self._awake.wait(min(timeout_s, TIMEOUT_MAX))
 
 
+class QueueTurn:
+    """One request's place in its model's line, then its slot (`Turn`). For one thread."""
+
+    def __init__(
+        self,
+        model: str,
+        ticket: Ticket,
+        clock: Clock,
+        *,
+        timeout_s: float,
+        cancellation: Cancellation,
+        on_timeout: Callable[[RequestTimeoutError], None],
+    ) -> None:
+        """Begin to wait now.
+
+        Args:
+            on_timeout: told of the refusal before it is raised.
+        """
+        self._on_timeout = on_timeout
+        self._model, self._ticket, self._clock = model, ticket, clock
+        self._cancellation = cancellation
+        self._began = clock.monotonic()
+        self._deadline = self._began + timeout_s
+        self.waited_s = 0.0
+        self.granted_at: float | None = None
+        """Monotonic time at which its owner had the slot in hand; None before that."""
+
+    def wait(self, at_most_s: float | None = None) -> bool:
+        """Sleep until the slot is there; see `Turn.wait`."""
+        if not self._ticket.granted:
+            left_s = max(0.0, self._deadline - self._clock.monotonic())
+            with self._cancellation.interrupt(self._ticket.wake):
+                self._ticket.sleep(left_s if at_most_s is None else min(left_s, at_most_s))
+            self.waited_s = self._clock.monotonic() - self._began
+        self._cancellation.check()
+        if self._ticket.granted:
+            self.granted_at = self._clock.monotonic()
+            return True
+        if at_most_s is None or self._clock.monotonic() >= self._deadline:
+            error = RequestTimeoutError(self._model)
+            self._on_timeout(error)
+            raise error
+        return False
+
+
 class Slots:
     """Takes slots from a table and waits for them. Thread-safe."""
 
-    def __init__(
-        self, table: SlotTable, clock: Clock, *, limits_of: LimitsOf, max_waiting: int
-    ) -> None:
+    def __init__(self, table: SlotTable, clock: Clock, *, max_waiting: int) -> None:
         """Keep the parts.
 
         Args:
             max_waiting: requests that may wait in this process, all models together.
         """
-        self._table, self._clock, self._limits_of = table, clock, limits_of
+        self._table, self._clock = table, clock
         self._room = WaitingRoom(max_waiting)
 
     @property
@@ -101,34 +141,44 @@ class Slots:
         return self._room.taken
 
     @contextmanager
-    def slot(
-        self, model: str, *, timeout_s: float, cancellation: Cancellation, user: str
-    ) -> Iterator[float]:
-        """Hold one slot for the body of the `with`, as `SlotQueue.slot` promises."""
-        ticket = Ticket(user, self._room)
+    def turn(
+        self,
+        model: str,
+        claim: Claim,
+        limits: SlotLimits,
+        *,
+        timeout_s: float,
+        cancellation: Cancellation,
+        before_wait: Callable[[], None] = lambda: None,
+        on_timeout: Callable[[RequestTimeoutError], None] = lambda _: None,
+    ) -> Iterator[QueueTurn]:
+        """Have a place in the line, or a slot, for the body of the `with`.
+
+        Args:
+            limits: the configured ones; live ones, which the table knows, come before these.
+            before_wait: called when the request has its place in the line; what it raises ends it.
+            on_timeout: told that no slot came in time.
+        """
+        ticket = Ticket(claim, self._room)
         try:
-            self._enter(model, ticket)
-            waited_s = 0.0 if ticket.granted else self._sleep(ticket, timeout_s, cancellation)
-            cancellation.check()
+            turn = QueueTurn(
+                model,
+                ticket,
+                self._clock,
+                timeout_s=timeout_s,
+                cancellation=cancellation,
+                on_timeout=on_timeout,
+            )
+            self._enter(model, ticket, limits)
             if not ticket.granted:
-                raise RequestTimeoutError(model)
-            yield waited_s
+                before_wait()
+            yield turn
         finally:
             # A grant may still come between the decision above and here: `leave` passes it on.
             self._room.free(ticket)
             self._table.leave(model, ticket)
 
-    def _enter(self, model: str, ticket: Ticket) -> None:
-        limits = self._limits_of(model)
+    def _enter(self, model: str, ticket: Ticket, limits: SlotLimits) -> None:
         self._table.enter(model, ticket, limits)
-        current = self._limits_of(model)
-        if current != limits:  # changed meanwhile: the table may hold the old ones again
-            self._table.resize(model, current)
         if not self._room.seat(ticket):
             raise QueueFullError(model)
-
-    def _sleep(self, ticket: Ticket, timeout_s: float, cancellation: Cancellation) -> float:
-        started = self._clock.monotonic()
-        with cancellation.interrupt(ticket.wake):
-            ticket.sleep(timeout_s)
-        return self._clock.monotonic() - started

@@ -1,19 +1,37 @@
-"""Figures per model, and which models are remembered."""
+"""One model's figures, as `/queue/stats` shows them."""
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from operator import itemgetter
-from threading import Lock
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
-from ogp.core.clock import Clock
-from ogp.core.errors import QueueFullError, RequestTimeoutError
+from ogp.core.slots import BUCKETS_MS, SlotCounts, SlotLimits, Tally
+from ogp.queueing.alerts import DEPTH, REJECTIONS, WAIT, Alert, judge, worst
+from ogp.queueing.forecast import newcomer_wait_s
+
+
+class Percentiles(TypedDict):
+    """Upper bounds of the buckets in which these shares of all requests end, in milliseconds.
+
+    None before the first request. Buckets are two to an octave, so that a figure is at most
+    41 % too high; beyond 49 minutes it stays there.
+    """
+
+    p50: float | None
+    p90: float | None
+    p99: float | None
+
+
+class LearnedFigures(TypedDict):
+    """What `queue.parallel: learned` did in the worker process that answers."""
+
+    parallel: int
+    last_step: str | None
+    """`4 -> 5`; None before the first."""
+    reason: str
+    steps: int
 
 
 class ModelStatistics(TypedDict):
-    """One model in `/queue/stats`. Times are means since the model was first seen."""
+    """One model in `/queue/stats`. Counted since the model was first seen or reset."""
 
     model: str
     parallel_limit: int
@@ -25,12 +43,21 @@ class ModelStatistics(TypedDict):
     total_processed: int
     """Requests that held a slot and have given it back, however they ended."""
     total_rejected: int
-    """Requests refused: the queue was full, or no slot came free in time."""
+    """Requests refused: no room in the queue, no slot in time, or none to be expected."""
     avg_wait_time_ms: float
     """Wait for the slot, of the processed ones."""
     avg_processing_time_ms: float
     """From getting the slot to giving it back, of the processed ones."""
     uptime_seconds: float
+    rejection_rate: float
+    """Share of the rejected in processed and rejected ones, 0 to 1."""
+    wait_ms: Percentiles
+    service_ms: Percentiles
+    predicted_wait_s: float | None
+    """For a request that came now and went to the end of the line."""
+    status: str
+    reasons: list[str]
+    learned: NotRequired[LearnedFigures]
 
 
 class QueueStatistics(TypedDict):
@@ -40,104 +67,89 @@ class QueueStatistics(TypedDict):
     default_queue_limit: int
     total_models: int
     """Models remembered, whether `models` shows all of them or one."""
+    status: str
+    """The worst of all models and of this host's memory."""
+    reasons: list[str]
     models: dict[str, ModelStatistics]
 
 
-@dataclass(slots=True)
-class Tally:
-    """What is counted for one model. Guarded by the lock of its `Ledger`."""
-
-    since: float
-    """Monotonic time at which counting began, in seconds."""
-    present: int = 0
-    """Requests inside `slot` right now; a model with some is not forgotten."""
-    processed: int = 0
-    rejected: int = 0
-    waited_s: float = 0.0
-    held_s: float = 0.0
-
-    @property
-    def avg_wait_ms(self) -> float:
-        """Mean wait of the processed requests."""
-        return round(1e3 * self.waited_s / self.processed, 3) if self.processed else 0.0
-
-    @property
-    def avg_held_ms(self) -> float:
-        """Mean time a slot was held."""
-        return round(1e3 * self.held_s / self.processed, 3) if self.processed else 0.0
+def percentile_ms(buckets: Sequence[int], share: float) -> float | None:
+    """The upper bound of the bucket that the given share of all reaches; None if all are empty."""
+    total = sum(buckets)
+    if not total:
+        return None
+    reached = 0
+    for bound, count in zip(BUCKETS_MS, buckets, strict=True):
+        reached += count
+        if reached >= share * total:
+            return bound
+    return BUCKETS_MS[-1]
 
 
-class Visit:
-    """One request's passage through a queue."""
-
-    __slots__ = ("granted_at", "waited_s")
-
-    def __init__(self) -> None:
-        self.granted_at: float | None = None
-        """Monotonic time of the slot, in seconds; None while there is none."""
-        self.waited_s = 0.0
+def percentiles(buckets: Sequence[int]) -> Percentiles:
+    """Median, and what 90 % and 99 % stay below."""
+    return {
+        "p50": percentile_ms(buckets, 0.5),
+        "p90": percentile_ms(buckets, 0.9),
+        "p99": percentile_ms(buckets, 0.99),
+    }
 
 
-class Ledger:
-    """Tallies of the `capacity` models used last. Thread-safe.
+def rejection_rate(tally: Tally) -> float:
+    """Share of the rejected in all that were answered; 0 before the first."""
+    asked = tally.processed + tally.rejected
+    return tally.rejected / asked if asked else 0.0
 
-    Clients name models as they like, so what is remembered is bounded: the idle model that was
-    used longest ago goes first. Models in use stay, and those are bounded by threads.
+
+def mean(total: float, count: int) -> float:
+    """Rounded for display; 0 of nothing."""
+    return round(total / count, 3) if count else 0.0
+
+
+def alerts_of(limits: SlotLimits, counts: SlotCounts, tally: Tally) -> list[Alert]:
+    """What an operator should look at in one model's queue."""
+    depth = counts.waiting / limits.max_queue if limits.max_queue else 0.0
+    found = (
+        judge(REJECTIONS, 100 * rejection_rate(tally)),
+        judge(WAIT, mean(tally.waited_ms, tally.processed) / 1e3),
+        judge(DEPTH, 100 * depth),
+    )
+    return [alert for alert in found if alert is not None]
+
+
+def figures(
+    model: str,
+    limits: SlotLimits,
+    counts: SlotCounts,
+    tally: Tally,
+    alerts: Sequence[Alert],
+    *,
+    now: float,
+) -> ModelStatistics:
+    """One entry of `models`.
+
+    Args:
+        alerts: those that `alerts_of` found.
+        now: Unix time in seconds.
     """
-
-    def __init__(self, clock: Clock, capacity: int) -> None:
-        self._clock, self._capacity = clock, capacity
-        self._lock = Lock()  # guards the tallies and their order; held for additions only
-        self._tallies: OrderedDict[str, Tally] = OrderedDict()
-
-    @contextmanager
-    def visit(self, model: str) -> Iterator[Visit]:
-        """Count the body of the `with` as one request for the model.
-
-        It was processed if `granted_at` is set meanwhile, rejected if the queue's refusal passes
-        before that, and neither if its client left first.
-        """
-        visit = Visit()
-        refused = False
-        self._arrive(model)
-        try:
-            yield visit
-        except (QueueFullError, RequestTimeoutError):
-            refused = visit.granted_at is None
-            raise
-        finally:
-            self._depart(model, visit, refused=refused)
-
-    def snapshot(self) -> dict[str, Tally]:
-        """Copies of all tallies, by name of the model, sorted."""
-        with self._lock:
-            copies = [(model, replace(tally)) for model, tally in self._tallies.items()]
-        return dict(sorted(copies, key=itemgetter(0)))
-
-    def _arrive(self, model: str) -> None:
-        now = self._clock.monotonic()
-        with self._lock:
-            tally = self._tallies.setdefault(model, Tally(since=now))
-            self._tallies.move_to_end(model)
-            tally.present += 1
-            self._forget_idle()
-
-    def _depart(self, model: str, visit: Visit, *, refused: bool) -> None:
-        now = self._clock.monotonic()
-        with self._lock:
-            tally = self._tallies[model]
-            tally.present -= 1
-            tally.rejected += refused
-            if visit.granted_at is not None:
-                tally.processed += 1
-                tally.waited_s += visit.waited_s
-                tally.held_s += now - visit.granted_at
-            self._forget_idle()
-
-    def _forget_idle(self) -> None:
-        excess = len(self._tallies) - self._capacity
-        if excess <= 0:
-            return
-        idle = [model for model, tally in self._tallies.items() if not tally.present]
-        for model in idle[:excess]:
-            del self._tallies[model]
+    wait_s = newcomer_wait_s(counts, limits.parallel, tally)
+    return {
+        "model": model,
+        "parallel_limit": limits.parallel,
+        "queue_limit": limits.max_queue,
+        "active_requests": counts.active,
+        "queued_requests": counts.waiting,
+        "available_slots": max(0, limits.parallel - counts.active),
+        "queue_available": max(0, limits.max_queue - counts.waiting),
+        "total_processed": tally.processed,
+        "total_rejected": tally.rejected,
+        "avg_wait_time_ms": mean(tally.waited_ms, tally.processed),
+        "avg_processing_time_ms": mean(tally.held_ms, tally.processed),
+        "uptime_seconds": round(max(0.0, now - tally.since), 3),
+        "rejection_rate": round(rejection_rate(tally), 4),
+        "wait_ms": percentiles(tally.waits),
+        "service_ms": percentiles(tally.holds),
+        "predicted_wait_s": None if wait_s is None else round(wait_s, 3),
+        "status": worst(alerts),
+        "reasons": [alert.reason for alert in alerts],
+    }

@@ -4,8 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ogp.auth.accounts import Account, Status, StoredToken, User, UserError, check_name
-from ogp.core.types import Role
+from ogp.auth.accounts import (
+    Account,
+    Status,
+    StoredToken,
+    User,
+    UserError,
+    check_name,
+    read_priority,
+)
+from ogp.core.types import Priority, Role
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -55,6 +63,16 @@ def test_deactivated_comes_before_every_other_status() -> None:
 def test_token_is_the_newest_one_not_revoked() -> None:
     account = make_account(make_token("a"), make_token("b"), make_token("c", revoked=True))
     assert account.token == make_token("b")
+
+
+@pytest.mark.parametrize(
+    ("stored", "priority"),
+    [("interactive", Priority.INTERACTIVE), ("batch", Priority.BATCH), (None, None), ("x", None)],
+)
+def test_stored_class_is_read_and_any_other_word_is_none(
+    stored: str | None, priority: Priority | None
+) -> None:
+    assert read_priority(stored) is priority
 
 
 def test_last_use_is_that_of_any_token() -> None:

@@ -15,7 +15,7 @@ from ogp.auth.tokens import ALPHABET, MintedToken, mint
 from ogp.auth.users import UserStore
 from ogp.auth.verifier import REFUSAL, TokenVerifier
 from ogp.core.errors import AuthUnavailableError, UnauthorizedError
-from ogp.core.types import Principal, Role
+from ogp.core.types import Principal, Priority, Role
 from ogp.settings.schema import AuthSettings
 from ogp.storage.engine import Database
 from ogp.storage.tables import Table
@@ -171,6 +171,19 @@ def test_malformed_token_costs_no_database_access(tmp_path: Path, credential: st
     verifier = TokenVerifier(database, writer, AuthSettings(), ManualClock())
     with pytest.raises(UnauthorizedError):
         verifier.verify(f"Bearer {credential}")
+
+
+def test_class_of_the_token_is_known_also_when_its_hash_is_not_computed(world: World) -> None:
+    _, token = world.users.create("bob", priority=Priority.BATCH)
+    found = [world.verify(token).priority for _ in range(2)]
+    assert found == [Priority.BATCH, Priority.BATCH]
+    assert world.hasher.comparisons == 1
+
+
+def test_change_of_the_class_counts_from_the_next_request_on(world: World) -> None:
+    assert world.verify().priority is None
+    world.from_another_process("UPDATE tokens SET priority = 'batch'")
+    assert world.verify().priority is Priority.BATCH
 
 
 def expired(world: World) -> str:

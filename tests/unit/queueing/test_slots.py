@@ -11,7 +11,7 @@ import pytest
 from ogp.core.clock import SystemClock
 from ogp.core.errors import ClientGoneError, QueueFullError, RequestTimeoutError
 from ogp.core.exchange import Cancellation
-from ogp.core.ports import SlotCounts, SlotLimits, SlotTicket
+from ogp.core.slots import Claim, SlotCounts, SlotLimits, SlotTicket
 from ogp.queueing.slots import Slots, Ticket, WaitingRoom
 from ogp.state.memory import MemorySlotTable
 
@@ -24,7 +24,7 @@ class SignallingTable(MemorySlotTable):
     """Says when a ticket has entered, and lets a test act at that very moment."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(SystemClock(), batch_patience_s=60)
         self.entered = Semaphore(0)
         self.after_enter: Callable[[SlotTicket], None] = lambda ticket: None
         self.before_leave: Callable[[SlotTicket], None] = lambda ticket: None
@@ -58,9 +58,7 @@ class Bench:
     def __init__(self, parallel: int = 1, max_queue: int = 10, max_waiting: int = 100) -> None:
         self.table = SignallingTable()
         self.limits = SlotLimits(parallel=parallel, max_queue=max_queue)
-        self.slots = Slots(
-            self.table, SystemClock(), limits_of=lambda model: self.limits, max_waiting=max_waiting
-        )
+        self.slots = Slots(self.table, SystemClock(), max_waiting=max_waiting)
         self.pool = ThreadPoolExecutor(16)
 
     @contextmanager
@@ -71,11 +69,18 @@ class Bench:
         cancellation: Cancellation | None = None,
         user: str = "ann",
         model: str = MODEL,
+        before_wait: Callable[[], None] = lambda: None,
     ) -> Iterator[float]:
-        with self.slots.slot(
-            model, timeout_s=timeout_s, cancellation=cancellation or Cancellation(), user=user
-        ) as waited_s:
-            yield waited_s
+        with self.slots.turn(
+            model,
+            Claim(user),
+            self.limits,
+            timeout_s=timeout_s,
+            cancellation=cancellation or Cancellation(),
+            before_wait=before_wait,
+        ) as turn:
+            assert turn.wait()
+            yield turn.waited_s
 
     def ask(
         self, timeout_s: float = PATIENCE_S, cancellation: Cancellation | None = None
@@ -142,13 +147,17 @@ class GrantingCancellation(Cancellation):
 
 
 def test_the_value_is_the_wait_in_seconds() -> None:
-    table, limits = MemorySlotTable(), SlotLimits(parallel=1, max_queue=1)
-    slots = Slots(table, SteppedClock(), limits_of=lambda model: limits, max_waiting=1)
-    first = Ticket("ann", WaitingRoom(1))
+    table = MemorySlotTable(SystemClock(), batch_patience_s=60)
+    limits = SlotLimits(parallel=1, max_queue=1)
+    slots = Slots(table, SteppedClock(), max_waiting=1)
+    first = Ticket(Claim("ann"), WaitingRoom(1))
     table.enter(MODEL, first, limits)
     cancellation = GrantingCancellation(lambda: table.leave(MODEL, first))
-    with slots.slot(MODEL, timeout_s=PATIENCE_S, cancellation=cancellation, user="bob") as waited_s:
-        assert waited_s == 1.0
+    with slots.turn(
+        MODEL, Claim("bob"), limits, timeout_s=PATIENCE_S, cancellation=cancellation
+    ) as turn:
+        turn.wait()
+        assert turn.waited_s == 2.0  # the clock's second step
 
 
 def test_no_slot_in_time_is_a_timeout_naming_the_model(bench: Bench) -> None:
@@ -258,7 +267,9 @@ def test_a_slot_is_free_again_after_an_error(bench: Bench, error: type[BaseExcep
 
 
 def test_a_slot_is_free_again_when_its_context_is_dropped(bench: Bench) -> None:
-    slot = bench.slots.slot(MODEL, timeout_s=0, cancellation=Cancellation(), user="ann")
+    slot = bench.slots.turn(
+        MODEL, Claim("ann"), bench.limits, timeout_s=0, cancellation=Cancellation()
+    )
     slot.__enter__()
     del slot
     assert bench.table.counts(MODEL) == IDLE
@@ -282,17 +293,32 @@ def test_each_ticket_leaves_the_table_once(bench: Bench) -> None:
     assert len(bench.table.left) == len(set(bench.table.left)) == 2
 
 
-def test_a_limit_changed_while_entering_counts() -> None:
-    """The table was given the old limits after it had been told the new ones."""
-    bench = Bench()
+def test_who_has_a_slot_at_once_is_not_asked_about_waiting(bench: Bench) -> None:
+    asked: list[str] = []
+    with bench.slot(before_wait=lambda: asked.append("wait")):
+        pass
+    assert asked == []
+
+
+def test_what_is_raised_before_the_wait_ends_the_request(bench: Bench) -> None:
+    def refuse() -> None:
+        raise QueueFullError(MODEL)
+
     with bench.held():
+        with pytest.raises(QueueFullError), bench.slot(before_wait=refuse):
+            pass
+        assert bench.table.counts(MODEL).waiting == 0
 
-        def raise_limit(ticket: SlotTicket) -> None:
-            bench.limits = SlotLimits(parallel=2, max_queue=10)
 
-        bench.table.after_enter = raise_limit
-        with bench.slot(timeout_s=0):
-            assert bench.table.counts(MODEL).active == 2
+def test_a_request_that_is_not_refused_before_the_wait_has_its_place(bench: Bench) -> None:
+    places: list[SlotCounts] = []
+    with (
+        bench.held(),
+        pytest.raises(RequestTimeoutError),
+        bench.slot(timeout_s=0, before_wait=lambda: places.append(bench.table.counts(MODEL))),
+    ):
+        pass
+    assert places == [SlotCounts(active=1, waiting=1)]
 
 
 def test_all_models_together_may_not_wait_more_than_the_room_seats() -> None:
@@ -314,16 +340,16 @@ def test_a_free_slot_is_given_though_nobody_may_wait() -> None:
 
 def test_a_seat_is_free_as_soon_as_its_ticket_is_granted() -> None:
     room = WaitingRoom(1)
-    ticket = Ticket("ann", room)
+    ticket = Ticket(Claim("ann"), room)
     assert room.seat(ticket)
     ticket.grant()
     assert room.taken == 0
-    assert room.seat(Ticket("bob", room))
+    assert room.seat(Ticket(Claim("bob"), room))
 
 
 def test_a_granted_ticket_takes_no_seat() -> None:
     room = WaitingRoom(1)
-    ticket = Ticket("ann", room)
+    ticket = Ticket(Claim("ann"), room)
     ticket.grant()
     assert room.seat(ticket)
     assert room.taken == 0
@@ -331,7 +357,7 @@ def test_a_granted_ticket_takes_no_seat() -> None:
 
 def test_a_seat_is_given_back_once() -> None:
     room = WaitingRoom(2)
-    leaving, staying = Ticket("ann", room), Ticket("bob", room)
+    leaving, staying = Ticket(Claim("ann"), room), Ticket(Claim("bob"), room)
     assert room.seat(leaving)
     assert room.seat(staying)
     room.free(leaving)

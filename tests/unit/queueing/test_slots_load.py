@@ -9,7 +9,7 @@ from threading import Barrier, Event, Lock, Semaphore, Thread, current_thread
 from ogp.core.clock import SystemClock
 from ogp.core.errors import ClientGoneError, QueueFullError, RequestTimeoutError
 from ogp.core.exchange import Cancellation
-from ogp.core.ports import SlotCounts, SlotLimits
+from ogp.core.slots import Claim, SlotCounts, SlotLimits
 from ogp.queueing.slots import Slots
 from ogp.state.memory import MemorySlotTable
 
@@ -21,11 +21,9 @@ class Load:
     """A real table and the most that held a slot at once."""
 
     def __init__(self, parallel: int, max_queue: int) -> None:
-        self.table = MemorySlotTable()
+        self.table = MemorySlotTable(SystemClock(), batch_patience_s=60)
         self.limits = SlotLimits(parallel=parallel, max_queue=max_queue)
-        self._slots = Slots(
-            self.table, SystemClock(), limits_of=lambda model: self.limits, max_waiting=1000
-        )
+        self._slots = Slots(self.table, SystemClock(), max_waiting=1000)
         self._lock = Lock()
         self._inside = self.peak = 0
 
@@ -33,12 +31,14 @@ class Load:
     def slot(
         self, timeout_s: float = PATIENCE_S, cancellation: Cancellation | None = None
     ) -> Iterator[None]:
-        with self._slots.slot(
+        with self._slots.turn(
             MODEL,
+            Claim(current_thread().name[-1]),
+            self.limits,
             timeout_s=timeout_s,
             cancellation=cancellation or Cancellation(),
-            user=current_thread().name[-1],
-        ):
+        ) as turn:
+            assert turn.wait()
             with self._lock:
                 self._inside += 1
                 self.peak = max(self.peak, self._inside)
@@ -105,8 +105,7 @@ def test_resizing_under_load_loses_no_waiter() -> None:
     with ThreadPoolExecutor(16) as pool:
         visits = [pool.submit(visit) for _ in range(300)]
         for round_number in range(40):
-            load.limits = SlotLimits(parallel=1 + round_number % 6, max_queue=1000)
-            load.table.resize(MODEL, load.limits)
+            load.table.resize(MODEL, SlotLimits(1 + round_number % 6, max_queue=1000))
         for future in visits:
             future.result(PATIENCE_S)
     assert 1 <= load.peak <= 6

@@ -1,110 +1,121 @@
-"""What is counted, and how little is remembered."""
+"""One model's figures, computed from what was counted."""
 
 import pytest
 
-from ogp.core.clock import SystemClock
-from ogp.core.errors import ClientGoneError, QueueFullError, RequestTimeoutError
-from ogp.queueing.statistics import Ledger, Tally
+from ogp.core.slots import BUCKETS_MS, SlotCounts, SlotLimits, Tally
+from ogp.queueing.statistics import (
+    alerts_of,
+    figures,
+    mean,
+    percentile_ms,
+    percentiles,
+    rejection_rate,
+)
+
+LIMITS = SlotLimits(parallel=2, max_queue=10)
+IDLE = SlotCounts(active=0, waiting=0)
 
 
-class SetClock(SystemClock):
-    """Stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def monotonic(self) -> float:
-        return self.now_s
+def buckets(**counts: int) -> tuple[int, ...]:
+    """`b3=2`: two in the fourth bucket."""
+    return tuple(counts.get(f"b{index}", 0) for index in range(len(BUCKETS_MS)))
 
 
-def pass_through(ledger: Ledger, model: str, *, waited_s: float = 0.0) -> None:
-    with ledger.visit(model) as visit:
-        visit.waited_s, visit.granted_at = waited_s, 0.0
+def test_percentiles_are_the_bounds_of_their_buckets() -> None:
+    assert percentiles(buckets(b0=50, b4=40, b10=9, b20=1)) == {
+        "p50": BUCKETS_MS[0],
+        "p90": BUCKETS_MS[4],
+        "p99": BUCKETS_MS[10],
+    }
 
 
-def test_a_request_that_had_its_slot_is_processed() -> None:
-    clock = SetClock()
-    ledger = Ledger(clock, 8)
-    with ledger.visit("llama3") as visit:
-        visit.waited_s, visit.granted_at = 0.5, 1.0
-        clock.now_s = 3.0
-    tally = ledger.snapshot()["llama3"]
-    assert (tally.processed, tally.rejected) == (1, 0)
-    assert (tally.avg_wait_ms, tally.avg_held_ms) == (500.0, 2000.0)
+def test_one_request_is_every_percentile() -> None:
+    assert set(percentiles(buckets(b7=1)).values()) == {BUCKETS_MS[7]}
 
 
-def test_a_request_that_failed_in_its_slot_is_processed() -> None:
-    ledger = Ledger(SetClock(), 8)
-    with pytest.raises(RequestTimeoutError), ledger.visit("llama3") as visit:
-        visit.granted_at = 0.0
-        raise RequestTimeoutError("llama3")
-    tally = ledger.snapshot()["llama3"]
-    assert (tally.processed, tally.rejected) == (1, 0)
+def test_percentiles_of_nothing_are_none() -> None:
+    assert set(percentiles(buckets()).values()) == {None}
 
 
-@pytest.mark.parametrize("refusal", [QueueFullError, RequestTimeoutError])
-def test_a_refusal_of_the_queue_is_a_rejection(
-    refusal: type[QueueFullError] | type[RequestTimeoutError],
+def test_the_last_bucket_stands_for_all_beyond_it() -> None:
+    assert percentile_ms(buckets(b43=1), 1.0) == BUCKETS_MS[-1]
+    assert percentile_ms(buckets(b43=1), 1.1) == BUCKETS_MS[-1]
+
+
+@pytest.mark.parametrize(
+    ("processed", "rejected", "rate"), [(0, 0, 0.0), (3, 1, 0.25), (0, 2, 1.0), (5, 0, 0.0)]
+)
+def test_the_rejection_rate_is_the_share_of_all_that_were_answered(
+    processed: int, rejected: int, rate: float
 ) -> None:
-    ledger = Ledger(SetClock(), 8)
-    with pytest.raises(refusal), ledger.visit("llama3"):
-        raise refusal("llama3")
-    tally = ledger.snapshot()["llama3"]
-    assert (tally.processed, tally.rejected) == (0, 1)
+    assert rejection_rate(Tally(since=0, processed=processed, rejected=rejected)) == rate
 
 
-def test_a_client_that_left_while_waiting_is_no_rejection() -> None:
-    ledger = Ledger(SetClock(), 8)
-    with pytest.raises(ClientGoneError), ledger.visit("llama3"):
-        raise ClientGoneError("gone")
-    tally = ledger.snapshot()["llama3"]
-    assert (tally.processed, tally.rejected, tally.present) == (0, 0, 0)
+def test_a_mean_of_nothing_is_zero() -> None:
+    assert (mean(0.0, 0), mean(10.0, 3)) == (0.0, 3.333)
 
 
-def test_means_are_over_all_processed_requests() -> None:
-    ledger = Ledger(SetClock(), 8)
-    pass_through(ledger, "llama3", waited_s=0.1)
-    pass_through(ledger, "llama3", waited_s=0.3)
-    assert ledger.snapshot()["llama3"].avg_wait_ms == 200.0
+def test_an_idle_queue_gives_no_alert() -> None:
+    assert alerts_of(LIMITS, IDLE, Tally(since=0)) == []
 
 
-def test_means_of_nothing_are_zero() -> None:
-    tally = Tally(since=0.0)
-    assert (tally.avg_wait_ms, tally.avg_held_ms) == (0.0, 0.0)
+def test_a_queue_in_trouble_says_why() -> None:
+    tally = Tally(since=0, processed=90, rejected=10, waited_ms=90 * 6000)
+    reasons = [alert.reason for alert in alerts_of(LIMITS, SlotCounts(2, 10), tally)]
+    assert [reason.partition(",")[0] for reason in reasons] == [
+        "rejection rate 10.0 %",
+        "average wait 6.0 s",
+        "queue depth 100.0 %",
+    ]
 
 
-def test_the_idle_model_used_longest_ago_is_forgotten() -> None:
-    ledger = Ledger(SetClock(), 2)
-    for model in ("a", "b", "a", "c"):
-        pass_through(ledger, model)
-    assert list(ledger.snapshot()) == ["a", "c"]
+def test_a_queue_where_nobody_may_wait_has_no_depth() -> None:
+    assert alerts_of(SlotLimits(1, 0), SlotCounts(1, 0), Tally(since=0)) == []
 
 
-def test_a_model_in_use_is_not_forgotten() -> None:
-    ledger = Ledger(SetClock(), 1)
-    with ledger.visit("a"):
-        pass_through(ledger, "b")
-        assert list(ledger.snapshot()) == ["a"]
+def test_an_entry_has_exactly_the_documented_fields() -> None:
+    tally = Tally(
+        since=100,
+        processed=4,
+        rejected=1,
+        waited_ms=10,
+        held_ms=8000,
+        waits=buckets(b0=4),
+        holds=buckets(b22=4),
+        recent_held_ms=3000,
+    )
+    alerts = alerts_of(LIMITS, IDLE, tally)
+    assert figures("a", LIMITS, SlotCounts(2, 3), tally, alerts, now=160.5) == {
+        "model": "a",
+        "parallel_limit": 2,
+        "queue_limit": 10,
+        "active_requests": 2,
+        "queued_requests": 3,
+        "available_slots": 0,
+        "queue_available": 7,
+        "total_processed": 4,
+        "total_rejected": 1,
+        "avg_wait_time_ms": 2.5,
+        "avg_processing_time_ms": 2000.0,
+        "uptime_seconds": 60.5,
+        "rejection_rate": 0.2,
+        "wait_ms": {"p50": 1.0, "p90": 1.0, "p99": 1.0},
+        "service_ms": {"p50": 2048.0, "p90": 2048.0, "p99": 2048.0},
+        "predicted_wait_s": 6.0,
+        "status": "critical",
+        "reasons": [alerts[0].reason],
+    }
 
 
-def test_models_beyond_the_bound_go_when_their_last_request_does() -> None:
-    ledger = Ledger(SetClock(), 1)
-    with ledger.visit("a"):
-        with ledger.visit("b"):
-            assert list(ledger.snapshot()) == ["a", "b"]
-        assert list(ledger.snapshot()) == ["a"]
+def test_room_is_never_negative_after_a_limit_was_lowered() -> None:
+    entry = figures("a", SlotLimits(1, 0), SlotCounts(4, 4), Tally(since=0), [], now=0)
+    assert (entry["available_slots"], entry["queue_available"]) == (0, 0)
 
 
-def test_invented_names_do_not_grow_memory() -> None:
-    ledger = Ledger(SetClock(), 16)
-    for number in range(1000):
-        pass_through(ledger, f"invented-{number}")
-    assert len(ledger.snapshot()) == 16
+def test_a_clock_that_was_set_back_makes_no_negative_uptime() -> None:
+    assert figures("a", LIMITS, IDLE, Tally(since=100), [], now=50)["uptime_seconds"] == 0.0
 
 
-def test_a_snapshot_does_not_change_afterwards() -> None:
-    ledger = Ledger(SetClock(), 8)
-    pass_through(ledger, "llama3")
-    before = ledger.snapshot()["llama3"]
-    pass_through(ledger, "llama3")
-    assert before.processed == 1
+def test_nothing_is_predicted_before_anything_was_measured() -> None:
+    entry = figures("a", LIMITS, SlotCounts(2, 3), Tally(since=0), [], now=0)
+    assert entry["predicted_wait_s"] is None
