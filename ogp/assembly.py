@@ -1,6 +1,7 @@
 """The composition root: settings in, the object graph out; it alone names every class."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from wsgiref.types import WSGIApplication
 
 import structlog
@@ -11,8 +12,13 @@ from ogp.audit.recorder import AuditRecorder
 from ogp.auth.open_door import OpenDoor
 from ogp.auth.verifier import TokenVerifier
 from ogp.core.clock import Clock, SystemClock
+from ogp.core.slots import SlotTable, TallyBook
 from ogp.core.types import Route
+from ogp.dialects.anthropic import AnthropicDialect
+from ogp.dialects.base import Dialect
 from ogp.dialects.ollama import OllamaDialect
+from ogp.dialects.openai import OpenAIDialect
+from ogp.dialects.responses import ResponsesDialect
 from ogp.gateway import Gateway
 from ogp.guard.engine import GuardEngine
 from ogp.http.admin import CacheCleanupResource, CacheClearResource
@@ -21,26 +27,37 @@ from ogp.http.control import (
     ConfigResource,
     OwnResource,
     PublicReportResource,
-    QueueStatsResource,
     ReadyResource,
     ReportResource,
     RootResource,
 )
 from ogp.http.health import HealthReport
+from ogp.http.queues import (
+    QueuePositionResource,
+    QueueResetResource,
+    QueueStatsResource,
+    QueueUpdateResource,
+)
 from ogp.http.scope import ExchangeScope
-from ogp.queueing.manager import QueueManager
-from ogp.queueing.parallelism import memory_report, resolve_parallel
+from ogp.queueing.parallelism import memory_report
+from ogp.queueing.queues import Queues
 from ogp.routing.health import HealthMonitor
 from ogp.routing.router import UpstreamRouter
 from ogp.settings.problems import Problem, SettingsError
-from ogp.settings.schema import ACTIVE_RESERVE, OWN_RESERVE, Settings
-from ogp.state.memory import MemorySlotTable
+from ogp.settings.schema import Settings
+from ogp.state.local import LocalSlotTable
+from ogp.state.local_store import LocalStore
+from ogp.state.local_tallies import LocalTallyBook
+from ogp.state.memory import MemorySlotTable, MemoryTallyBook
 from ogp.storage.engine import Database
+from ogp.storage.model_limits import ModelLimitsStore
 from ogp.storage.writer import GroupCommitWriter
 from ogp.upstream.client import UpstreamClient
 from ogp.upstream.watcher import ClientWatcher
 
 log = structlog.get_logger(__name__)
+MODELS_REMEMBERED = 256
+"""Models whose statistics are kept; the one used longest ago makes room."""
 STOP_TIMEOUT_S = 10.0
 """How long the writer may take for what is still waiting, in seconds."""
 
@@ -51,6 +68,8 @@ class Services:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._dialects = all_dialects(settings)
+        self._engine = GuardEngine(settings, clock, dialects=self._dialects)
         self._database = Database(settings.database_path, durability=settings.audit.durability)
         self._writer = GroupCommitWriter(
             self._database, max_pending=settings.audit.max_pending, name="audit"
@@ -61,8 +80,16 @@ class Services:
             run_directory=settings.data_dir / "run",
             settings=settings.audit,
             clock=clock,
+            configurations=self._engine.configurations,
         )
-        self._engine = GuardEngine(settings, clock)
+        self._state = shared_state(settings, clock)
+        self._queues = Queues(
+            settings,
+            self._state.table,
+            self._state.book,
+            clock,
+            ModelLimitsStore(self._database, self._writer),
+        )
         self._watcher = ClientWatcher()
         routes = (Route("ollama", settings.upstream.url.rstrip("/")),)
         self._monitor = HealthMonitor(
@@ -79,6 +106,7 @@ class Services:
             (self._database.start, self._database.stop),
             (self._writer.start, lambda: self._writer.stop(STOP_TIMEOUT_S)),
             (self._audit.start, lambda: self._audit.stop(STOP_TIMEOUT_S)),
+            (self._state.start, self._state.stop),
             (self._engine.start, self._engine.stop),
             (self._watcher.start, self._watcher.stop),
             (self._monitor.start, self._monitor.stop),
@@ -86,6 +114,7 @@ class Services:
             start()
             self._started.append(stop)
         self._started.append(self._upstreams.stop)
+        self._queues.live.start()
         log.info("started", upstream_servers=len(self._monitor.statuses()))
 
     def stop(self) -> None:
@@ -96,32 +125,23 @@ class Services:
     def _build(self) -> WSGIApplication:
         settings, clock = self._settings, self._clock
         engine = self._engine
-        parallel = resolve_parallel(settings.queue.parallel)
-        queues = QueueManager(
-            settings.queue,
-            MemorySlotTable(),
-            clock,
-            parallel=parallel,
-            max_waiting_total=settings.threads - OWN_RESERVE - ACTIVE_RESERVE,
-        )
-        dialect = OllamaDialect(
-            settings.limits, max_document_bytes=settings.upstream.max_response_bytes
-        )
+        access = settings.access
         gateway = Gateway(
-            dialects={dialect.name: dialect},
-            policy=FieldPolicy(settings.access.allow_restricted_fields),
+            dialects={dialect.name: dialect for dialect in self._dialects},
+            policy=FieldPolicy(access.allow_restricted_fields, access.allow_model_management),
             router=self._router,
             input_guard=engine.input,
-            queue=queues,
+            queue=self._queues.manager,
             audit=self._audit,
             upstreams=self._upstreams,
             output_guard=engine.output,
             max_answer_bytes=settings.upstream.max_response_bytes,
+            keepalive_s=settings.queue.keepalive_s,
         )
         health = HealthReport(
             settings,
             clock,
-            queues=queues,
+            queues=self._queues.report,
             monitor=self._monitor,
             router=self._router,
             audit=self._audit.status,
@@ -130,10 +150,10 @@ class Services:
         app = build_app(
             settings=settings,
             gateway=gateway,
-            dialects=[dialect],
-            gate=AddressGate(settings.access),
+            dialects=self._dialects,
+            gate=AddressGate(access),
             verifier=self._verifier(settings),
-            own=self._own(settings, health, queues),
+            own=self._own(settings, health),
         )
         return ExchangeScope(
             app,
@@ -150,10 +170,9 @@ class Services:
         log.warning("AUTHENTICATION IS OFF: everyone on this machine is the administrator 'local'")
         return OpenDoor()
 
-    def _own(
-        self, settings: Settings, health: HealthReport, queues: QueueManager
-    ) -> dict[str, OwnResource]:
-        statistics = {"/queue/stats": QueueStatsResource(queues)}
+    def _own(self, settings: Settings, health: HealthReport) -> dict[str, OwnResource]:
+        queues, limits = self._queues, settings.limits
+        statistics = {"/queue/stats": QueueStatsResource(queues.report)}
         return {
             **(statistics if settings.queue.stats_enabled else {}),
             "/": RootResource(self._monitor.any_up),
@@ -162,9 +181,55 @@ class Services:
             "/ready": ReadyResource(health.obstacles),
             "/config": ConfigResource(settings),
             "/queue/memory": ReportResource(memory_report),
+            "/queue/position/{request_id}": QueuePositionResource(queues.report),
+            "/admin/queue/update": QueueUpdateResource(queues.live, limits),
+            "/admin/queue/reset": QueueResetResource(queues.report, limits),
             "/admin/cache/clear": CacheClearResource(self._engine.cache),
             "/admin/cache/cleanup": CacheCleanupResource(self._engine.cache),
         }
+
+
+def all_dialects(settings: Settings) -> tuple[Dialect, ...]:
+    """Every client language; the first one's errors are used where no route tells which."""
+    kinds: tuple[Callable[..., Dialect], ...] = (
+        OllamaDialect,
+        OpenAIDialect,
+        ResponsesDialect,
+        AnthropicDialect,
+    )
+    most = settings.upstream.max_response_bytes
+    return tuple(kind(settings.limits, max_document_bytes=most) for kind in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedState:
+    """What limits and statistics rest on, and how it is opened and closed."""
+
+    table: SlotTable
+    book: TallyBook
+    start: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
+
+
+def shared_state(settings: Settings, clock: Clock) -> SharedState:
+    """Slots and statistics of this process alone, or of all workers of this host."""
+    patience_s = settings.queue.batch_patience_s
+    if settings.state.backend == "memory":
+        own = MemorySlotTable(clock, batch_patience_s=patience_s)
+        return SharedState(own, MemoryTallyBook(clock, MODELS_REMEMBERED, counts=own.counts))
+    store = LocalStore(settings.state.directory or settings.data_dir / "run")
+    table = LocalSlotTable(store, clock, batch_patience_s=patience_s)
+    book = LocalTallyBook(store, clock, MODELS_REMEMBERED)
+
+    def start() -> None:
+        store.start()
+        table.start()
+
+    def stop() -> None:
+        table.stop()
+        store.stop()
+
+    return SharedState(table, book, start, stop)
 
 
 def check(settings: Settings) -> None:

@@ -5,14 +5,27 @@ server comes after the wait, when the load it looks at is fresh. The audit row i
 the first byte goes upstream. Everything borrowed is entered on the exchange and given back there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ogp.admission.fields import FieldPolicy
+from ogp.core.chunks import gathered, primed
 from ogp.core.errors import UpstreamError
 from ogp.core.exchange import Exchange
-from ogp.core.ports import AuditLog, InputGuard, OutputGuard, Router, SlotQueue, Upstreams
-from ogp.core.types import Answer, AnswerEvent, InferenceRequest, Outcome, Principal, Verdict
+from ogp.core.ports import AuditLog, InputGuard, OutputGuard, Router, SlotQueue, Turn, Upstreams
+from ogp.core.types import Answer, AnswerEvent, InferenceRequest, Outcome, Principal, Route, Verdict
 from ogp.dialects.base import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A request that was let in, and what it needs on its way."""
+
+    request: InferenceRequest
+    principal: Principal
+    dialect: Dialect
+    candidates: Sequence[Route]
+    exchange: Exchange
 
 
 class Gateway:
@@ -30,16 +43,19 @@ class Gateway:
         upstreams: Upstreams,
         output_guard: OutputGuard,
         max_answer_bytes: int,
+        keepalive_s: float | None = None,
     ) -> None:
         """Keep the stages.
 
         Args:
             max_answer_bytes: largest answer that is not streamed; it is held in memory.
+            keepalive_s: time between two signs of life to streaming clients that wait for a slot,
+                in seconds; None sends none, and a refusal then keeps its status.
         """
         self._dialects, self._policy, self._router = dialects, policy, router
         self._input_guard, self._output_guard = input_guard, output_guard
         self._queue, self._audit, self._upstreams = queue, audit, upstreams
-        self._max_answer_bytes = max_answer_bytes
+        self._max_answer_bytes, self._keepalive_s = max_answer_bytes, keepalive_s
 
     def handle(self, request: InferenceRequest, principal: Principal, exchange: Exchange) -> Answer:
         """Serve one request.
@@ -54,38 +70,69 @@ class Gateway:
         self._policy.check(request, principal)
         candidates = self._router.candidates(request.model)
 
-        def report_input(verdict: Verdict) -> None:
-            exchange.note(guard_input=verdict.summary())
+        def report(verdict: Verdict) -> None:
+            exchange.note(guard_input=verdict.summary(), guard_input_details=verdict.details())
 
-        def report_output(verdict: Verdict) -> None:
-            exchange.note(guard_output=verdict.summary())
-
-        self._input_guard.scan(request, report_input)
-        if request.queued:
-            slot = self._queue.slot(
-                request.model,
-                user=principal.username,
+        dialect = self._dialects[request.dialect]
+        request = self._input_guard.scan(request, principal, dialect, report)
+        passage = Passage(request, principal, dialect, candidates, exchange)
+        if not request.queued:
+            return self._forward(passage)
+        turn = exchange.enter(
+            self._queue.turn(
+                request,
+                principal,
+                request_id=exchange.request_id,
                 timeout_s=exchange.remaining_s(),
                 cancellation=exchange.cancellation,
             )
-            exchange.note(queue_wait_ms=1e3 * exchange.enter(slot))
-        route = exchange.enter(self._router.lease(candidates))
+        )
+        if turn.wait(self._keepalive_s if request.stream else None):
+            exchange.granted(turn.waited_s)
+            return self._forward(passage)
+        headers = {"content-type": dialect.stream_type}
+        return Answer(200, headers, chunks=self._kept_alive(turn, passage))
+
+    def _kept_alive(self, turn: Turn, passage: Passage) -> Iterator[bytes]:
+        """Signs of life until the request has its slot, then its answer.
+
+        Raises:
+            GatewayError: a refusal; the status 200 has been sent by then.
+        """
+        sign = passage.dialect.keepalive(passage.request)
+        yield sign
+        while not turn.wait(self._keepalive_s):
+            yield sign
+        passage.exchange.granted(turn.waited_s)
+        answer = self._forward(passage)
+        if answer.chunks is None:
+            raise UpstreamError(f"The upstream server refused with status {answer.status}.")
+        yield from answer.chunks
+
+    def _forward(self, passage: Passage) -> Answer:
+        """Send a request whose turn it is, and hand back its answer."""
+        request, exchange, dialect = passage.request, passage.exchange, passage.dialect
+        route = exchange.enter(self._router.lease(passage.candidates))
         exchange.note(server_used=route.name)
         exchange.note(row_id=self._audit.begin(exchange.record).row_id)
-
         response = exchange.enter(self._upstreams.send(request, route, exchange))
         exchange.note(first_byte_ms=exchange.elapsed_ms(), response_status=response.status)
-        events = self._dialects[request.dialect].events(
-            request, response.chunks, texts=self._output_guard.reads(request)
-        )
-        safe = self._output_guard.filter(request, events, report_output)
-        chunks = self._sent(safe, exchange)
+
+        def report(verdict: Verdict) -> None:
+            exchange.note(guard_output=verdict.summary(), guard_output_details=verdict.details())
+
+        principal, guard = passage.principal, self._output_guard
+        reads = guard.reads(request, principal)
+        events = dialect.events(request, response.chunks, texts=reads)
+        chunks = self._sent(guard.filter(request, principal, dialect, events, report), passage)
         if response.streamed:
             return Answer(response.status, response.headers, chunks=primed(chunks))
-        return Answer(response.status, response.headers, body=self._whole(chunks, route.name))
+        body = gathered(chunks, max_bytes=self._max_answer_bytes, server=route.name)
+        return Answer(response.status, response.headers, body=body)
 
-    def _sent(self, events: Iterator[AnswerEvent], exchange: Exchange) -> Iterator[bytes]:
+    def _sent(self, events: Iterator[AnswerEvent], passage: Passage) -> Iterator[bytes]:
         """Unwrap the events and note what the record wants of them."""
+        request, exchange = passage.request, passage.exchange
         for event in events:
             if event.usage is not None:
                 exchange.note(
@@ -95,29 +142,6 @@ class Gateway:
             exchange.answer_bytes += len(event.raw)
             yield event.raw
         exchange.ended(Outcome.COMPLETE)
+        if request.queued:
+            self._queue.observe(request.model, exchange.pace())
         exchange.release()  # the upstream is done: its slot goes to the next in line at once
-
-    def _whole(self, chunks: Iterator[bytes], server: str) -> bytes:
-        """Gather an answer that is not streamed: it is sent whole or not at all."""
-        body = bytearray()
-        for chunk in chunks:
-            body += chunk
-            if len(body) > self._max_answer_bytes:
-                raise UpstreamError(
-                    f"The upstream server {server!r} sent more than {self._max_answer_bytes} bytes "
-                    "in an answer that is not streamed.",
-                    server=server,
-                )
-        return bytes(body)
-
-
-def primed(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Pull the first chunk now, so that a failure before it is still a proper refusal."""
-    first = next(chunks, b"")
-
-    def rest() -> Iterator[bytes]:
-        if first:
-            yield first
-        yield from chunks
-
-    return rest()

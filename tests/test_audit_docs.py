@@ -12,7 +12,7 @@ import pytest
 
 from ogp.audit.jobs import RowJobs
 from ogp.audit.rows import LENGTHS
-from ogp.core.types import AuditRecord, AuditState, GuardState, Outcome
+from ogp.core.types import AuditRecord, AuditState, GuardState, Outcome, ScannerResult, Verdict
 from ogp.storage.engine import Database
 from ogp.storage.migrate import migrate
 from ogp.storage.tables import RequestLogTable
@@ -48,6 +48,15 @@ SERVED = AuditRecord(
     response_bytes=5000,
     guard_input=GuardState.CLEAN,
     guard_output=GuardState.CLEAN,
+    guard_input_details=Verdict(
+        GuardState.CLEAN,
+        (ScannerResult("prompt_injection", passed=True, score=0.25, elapsed_ms=30.5),),
+        configuration="5f1c0a9be27d",
+    ).details(),
+)
+UNSEEN = replace(SERVED, guard_input_details=None)
+CONFIGURATION = (
+    '{"scanners":{"prompt_injection":{"threshold":0.92,"action":"block","model":"ab12cd34"}}}'
 )
 REFUSED = replace(
     SERVED, server_used=None, first_byte_ms=None, completion_tokens=None, response_status=403
@@ -67,10 +76,13 @@ def path(tmp_path: Path) -> Path:
     broken = replace(SERVED, outcome=Outcome.UPSTREAM_FAILED, error_code="upstream_error")
     old = replace(SERVED, created_at=NOW - 100 * 86400)
     with database.write() as connection:
-        for record in (SERVED, SERVED, blocked, stranger, broken, old, old, SERVED):
+        for record in (SERVED, SERVED, blocked, stranger, broken, old, old, UNSEEN):
             jobs.finish(record, "p")(connection)
         jobs.start(replace(SERVED, outcome=None), "p")(connection)
         connection.exec_driver_sql("DELETE FROM request_logs WHERE id = 2")
+        connection.exec_driver_sql(
+            "INSERT INTO guard_configurations VALUES ('5f1c0a9be27d', '2026', ?)", (CONFIGURATION,)
+        )
     database.stop()
     return path
 
@@ -84,6 +96,22 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
 def test_there_are_at_least_ten_queries() -> None:
     assert len(QUERIES) >= 10
     assert DOCUMENT.count("```sql") == len(BLOCKS)
+
+
+def test_a_score_stands_beside_its_threshold_and_model(connection: sqlite3.Connection) -> None:
+    (sql,) = (sql for title, sql in BLOCKS if "Under which threshold" in title)
+    assert connection.execute(sql).fetchone()[2:] == (0.25, 0.92, "ab12cd34")
+
+
+def test_what_was_not_scanned_is_found(connection: sqlite3.Connection) -> None:
+    (sql,) = (sql for title, sql in BLOCKS if "without having been looked at" in title)
+    assert len(connection.execute(sql).fetchall()) == 1
+
+
+def test_the_facts_of_a_scanner_are_explained() -> None:
+    shown = {"configuration", "cached", "scanners", "passed", "score", "ms", "flagged"}
+    shown |= {"redacted", "error", "unscanned", "left_out"}
+    assert named_in("| in | meaning |") == shown
 
 
 @pytest.mark.parametrize("sql", QUERIES)

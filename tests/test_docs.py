@@ -90,6 +90,7 @@ def test_every_other_name_of_a_key_stands_in_its_row(
         aliases.ONE_VALUE,
         aliases.REFUSED,
         aliases.REFUSED_ENVIRONMENT,
+        aliases.OBEYED_ELSEWHERE,
         aliases.MOVED_SECTIONS,
     ],
 )
@@ -145,6 +146,8 @@ def test_the_refusals_shown_are_those_one_gets(tmp_path: Path) -> None:
 def error_classes(base: type[errors.GatewayError]) -> Iterator[type[errors.GatewayError]]:
     yield base
     for child in base.__subclasses__():
+        if not child.__module__.startswith("ogp."):
+            continue  # another test's own
         yield from error_classes(child)
 
 

@@ -162,9 +162,10 @@ def consequences(folder: Path, text: str) -> list[str]:
     return log.lines
 
 
-def test_several_workers_are_said_to_count_by_themselves(folder: Path) -> None:
-    (line,) = consequences(folder, "server: {workers: 4}\n")
-    assert line.startswith("4 workers: slots, queues and limits count in each worker")
+def test_several_workers_that_share_nothing_are_said_to_count_by_themselves(folder: Path) -> None:
+    (line,) = consequences(folder, "server: {workers: 4}\nstate: {backend: memory}\n")
+    assert line.startswith("state.backend is memory: slots, queues and their figures count in each")
+    assert "the upstream may see 4 times as many requests" in line
 
 
 def test_raised_threads_are_said(folder: Path) -> None:
@@ -172,7 +173,16 @@ def test_raised_threads_are_said(folder: Path) -> None:
     assert line.startswith("threads per worker raised from 128 to 640")
 
 
-@pytest.mark.parametrize("text", ["{}", "server: {concurrency: 900}\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "server: {concurrency: 900}\n",
+        "server: {workers: 4}\n",
+        "server: {workers: 4}\nstate: {backend: local}\n",
+        "state: {backend: memory}\n",
+    ],
+)
 def test_nothing_is_said_where_nothing_surprises(folder: Path, text: str) -> None:
     assert consequences(folder, text) == []
 
@@ -199,7 +209,9 @@ def test_address_to_dial_is_shown_and_written_for_the_start_script(
     assert url in capfd.readouterr().out
 
 
-@pytest.mark.parametrize(("pid", "stopped"), [(os.getpid(), 1), (os.getpid() + 1, 0)])
+@pytest.mark.parametrize(
+    ("pid", "stopped"), [(os.getpid(), 1), (os.getpid() + 1, 0)], ids=["own", "other"]
+)
 def test_application_is_stopped_in_its_own_worker_only(
     folder: Path, pid: int, stopped: int
 ) -> None:

@@ -41,8 +41,11 @@ HOMES: dict[str, frozenset[str]] = {
     "numpy": frozenset({"guard"}),
     "onnx": frozenset({"guard"}),
     "onnxruntime": frozenset({"guard"}),
+    "phonenumbers": frozenset({"guard"}),
+    "presidio_analyzer": frozenset({"guard"}),
     "psutil": frozenset({"queueing", "telemetry"}),
     "pydantic": frozenset({"settings"}),
+    "regex": frozenset({"guard"}),
     "requests": frozenset({"routing", "cli"}),
     "rich": frozenset({"cli"}),
     "sqlalchemy": frozenset({"storage", "auth", "audit"}),
@@ -52,6 +55,7 @@ HOMES: dict[str, frozenset[str]] = {
     "transformers": frozenset({"guard"}),
     "urllib3": frozenset({"upstream"}),
     "yaml": frozenset({"settings"}),
+    "zstandard": frozenset({"http"}),
 }
 """Where a third-party package may be imported; one that is not listed may not be at all."""
 
@@ -62,7 +66,8 @@ ONE_MODULE = frozenset({"detect_secrets", "gunicorn", "llm_guard"})
 """Replaceable: a single module adapts each of them."""
 
 HEAVY = frozenset(
-    {"llm_guard", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers"}
+    {"llm_guard", "numpy", "onnx", "onnxruntime", "phonenumbers", "presidio_analyzer", "regex"}
+    | {"tokenizers", "torch", "transformers"}
 )
 """Seconds and hundreds of megabytes: imported inside functions only."""
 

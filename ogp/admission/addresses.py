@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ogp.core.errors import AccessDeniedError, InvalidRequestError
-from ogp.settings.schema import AccessSettings, Network
+from ogp.settings.schema import AccessSettings
+from ogp.settings.section import Network
 
 Address = IPv4Address | IPv6Address
 

@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Iterable, Sequence
 
-from ogp.demo import ollama_generate, ollama_models, shapes, v1
+from ogp.demo import messages, ollama_generate, ollama_models, shapes, v1
 from ogp.demo.call import Endpoint
 from ogp.demo.v1_forms import anthropic_refusal, openai_refusal
 
@@ -68,8 +68,8 @@ V1_ENDPOINTS: Sequence[Endpoint] = (
     Endpoint(
         "POST",
         "/v1/messages",
-        v1.messages,
-        shapes.MESSAGES,
+        messages.messages,
+        messages.MESSAGES,
         generates=True,
         refusal=anthropic_refusal,
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from threading import Event
 from typing import Any, Literal, Self
 
@@ -14,6 +15,7 @@ Ending = Literal["clean", "reset", "close", "hang"]
 terminator; `hang` stays silent until the client leaves."""
 
 NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
 CREATED_AT = "2026-01-01T00:00:00Z"
 
 
@@ -59,6 +61,14 @@ class Script:
             _last(model, {"message": _message("")}, len(texts)),
             **options,
         )
+
+    @classmethod
+    def events(cls, stream: bytes, *places: int, **options: Any) -> Self:
+        """A stream of server-sent events, cut into chunks at `places`, in ascending order."""
+        options.setdefault("headers", {"Content-Type": SSE})
+        edges = (0, *places, len(stream))
+        chunks = [stream[start:end] for start, end in pairwise(edges) if start < end]
+        return cls(chunks=chunks, **options)
 
     @classmethod
     def document(cls, document: Any, **options: Any) -> Self:

@@ -176,6 +176,9 @@ OPENAI_CHAT = Struct(
         "response_format": ANYTHING,
         "temperature": NUMBER,
         "reasoning_effort": ANYTHING,
+        "logprobs": BOOL,
+        "top_logprobs": INTEGER,
+        "n": INTEGER,
     },
 )
 OPENAI_COMPLETION = Struct(
@@ -204,6 +207,8 @@ RESPONSES = Struct(
         "stream": OPTIONAL_BOOL,
         "max_output_tokens": ANYTHING,
         "tools": ANYTHING,
+        "text": ANYTHING,
+        "reasoning": ANYTHING,
     },
 )
 MESSAGES = Struct(

@@ -8,11 +8,11 @@ from ogp.demo.call import Call, RefusedError
 from ogp.demo.completion import Ask, Form
 from ogp.demo.ollama_forms import DocumentForm
 from ogp.demo.ollama_generate import texts_of
+from ogp.demo.responses_form import ResponsesForm
 from ogp.demo.v1_forms import (
     ChatCompletionForm,
     CompletionForm,
     MessagesForm,
-    ResponsesForm,
     encoded_vector,
     openai_refusal,
 )
@@ -37,8 +37,12 @@ def chat_completions(call: Call) -> None:
         schema=_schema(document.get("response_format")),
         max_tokens=_limit(document, "max_tokens"),
         stops=_stops(document.get("stop")),
+        top_logprobs=document.get("top_logprobs", 0) if document.get("logprobs") else None,
     )
-    _run(call, ask, ChatCompletionForm(ask.model, include_usage=_wants_usage(document)))
+    form = ChatCompletionForm(
+        ask.model, include_usage=_wants_usage(document), choices=document.get("n", 1)
+    )
+    _run(call, ask, form)
 
 
 def completions(call: Call) -> None:
@@ -63,9 +67,12 @@ def responses(call: Call) -> None:
         _model(call),
         texts[-1] if texts else "",
         all_text=" ".join([document.get("instructions", ""), *texts]),
+        think=_member(document.get("reasoning"), "effort") not in (None, "", "none"),
+        tools=_tools(document.get("tools")) if _asks(items) else [],
+        schema=_member(_member(document.get("text"), "format"), "schema"),
         max_tokens=_limit(document, "max_output_tokens"),
     )
-    _run(call, ask, ResponsesForm(ask.model))
+    _run(call, ask, ResponsesForm(ask.model, document))
 
 
 def messages(call: Call) -> None:
@@ -180,6 +187,21 @@ def _stops(value: Any) -> list[str]:
 
 def _wants_usage(document: Mapping[str, Any]) -> bool:
     return bool(_member(document.get("stream_options"), "include_usage"))
+
+
+def _asks(items: list[Any]) -> bool:
+    """Whether the last item is a user's."""
+    last = items[-1] if items else None
+    return _member(last, "role") in (None, "user") and not _member(last, "output")
+
+
+def _tools(tools: Any) -> list[dict[str, Any]]:
+    """Tools as chat has them; responses have the function's members beside its type."""
+    found: list[dict[str, Any]] = []
+    for tool in tools if isinstance(tools, list) else []:
+        inner = _member(tool, "tools")
+        found += _tools(inner) if inner else [{"type": "function", "function": tool}]
+    return found
 
 
 def _schema(response_format: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How the `/v1` routes write an answer down: OpenAI's chat, completions and responses, Anthropic's.
+"""How the `/v1` routes write an answer down: OpenAI's chat and completions, Anthropic's.
 
 Text, thinking (chat) and tool calls (chat) only: what Ollama's compatibility layers add for
 rarer requests is left out.
@@ -58,28 +58,38 @@ class _SseForm:
 
 
 class ChatCompletionForm(_SseForm):
-    """`/v1/chat/completions`."""
+    """`/v1/chat/completions`. Ollama gives one choice; more are given as other servers do."""
 
-    def __init__(self, model: str, *, include_usage: bool) -> None:
+    def __init__(self, model: str, *, include_usage: bool, choices: int = 1) -> None:
         super().__init__(model)
         self._include_usage = include_usage
+        self._choices = range(max(1, choices))
         self._is_first = True
+        self._calls = 0
 
     def piece(self, piece: Piece) -> bytes:
-        """One chunk; the first names the role."""
+        """One chunk for each choice; the first names the role."""
         delta: dict[str, Any] = {"role": "assistant"} if self._is_first else {}
         self._is_first = False
         delta["content"] = piece.text
         if piece.thinking:
             delta["reasoning"] = piece.thinking
         if piece.tool_call is not None:
-            delta["tool_calls"] = _openai_calls([piece.tool_call])
-        return self._chunk([{"index": 0, "delta": delta, "finish_reason": None}])
+            delta["tool_calls"] = _openai_calls([piece.tool_call], self._calls)
+            self._calls += 1
+        more = _logprobs(piece.logprobs)
+        return b"".join(
+            self._chunk([{"index": index, "delta": delta, "finish_reason": None, **more}])
+            for index in self._choices
+        )
 
     def closing(self, completion: Completion, usage: Usage) -> bytes:
-        """The finish chunk, the usage where asked for, and the end mark."""
+        """The finish chunks, the usage where asked for, and the end mark."""
         reason = "tool_calls" if completion.tool_calls else usage.done_reason
-        finish = self._chunk([{"index": 0, "delta": {}, "finish_reason": reason}])
+        finish = b"".join(
+            self._chunk([{"index": index, "delta": {}, "finish_reason": reason}])
+            for index in self._choices
+        )
         figures = self._chunk([], usage=openai_usage(usage)) if self._include_usage else b""
         return finish + figures + _DONE
 
@@ -95,8 +105,12 @@ class ChatCompletionForm(_SseForm):
         if completion.tool_calls:
             message["tool_calls"] = _openai_calls(completion.tool_calls)
         reason = "tool_calls" if completion.tool_calls else usage.done_reason
-        choice = {"index": 0, "message": message, "finish_reason": reason}
-        return self._document("chat.completion", [choice], usage=openai_usage(usage))
+        more = _logprobs(completion.logprobs)
+        choices = [
+            {"index": index, "message": message, "finish_reason": reason, **more}
+            for index in self._choices
+        ]
+        return self._document("chat.completion", choices, usage=openai_usage(usage))
 
     def _chunk(self, choices: Sequence[Any], **more: Any) -> bytes:
         return _data(self._document("chat.completion.chunk", choices, **more))
@@ -151,94 +165,6 @@ class CompletionForm(_SseForm):
             "system_fingerprint": _FINGERPRINT,
             "choices": [{"text": text, "index": 0, "finish_reason": reason}],
         }
-
-
-class ResponsesForm(_SseForm):
-    """`/v1/responses`."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
-        self._number = 0
-
-    def opening(self) -> bytes:
-        """The events before the first delta."""
-        running = self._document("in_progress", [], None)
-        part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-        return (
-            self._event("response.created", response=running)
-            + self._event("response.in_progress", response=running)
-            + self._event(
-                "response.output_item.added", output_index=0, item=_item("in_progress", [])
-            )
-            + self._event("response.content_part.added", **_PLACE, part=part)
-        )
-
-    def piece(self, piece: Piece) -> bytes:
-        """One delta."""
-        return self._event("response.output_text.delta", **_PLACE, delta=piece.text, logprobs=[])
-
-    def closing(self, completion: Completion, usage: Usage) -> bytes:
-        """The events after the last delta."""
-        text = completion.text
-        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-        item = _item("completed", [part])
-        return (
-            self._event("response.output_text.done", **_PLACE, text=text, logprobs=[])
-            + self._event("response.content_part.done", **_PLACE, part=part)
-            + self._event("response.output_item.done", output_index=0, item=item)
-            + self._event("response.completed", response=self.whole(completion, usage))
-        )
-
-    def failure(self, _message: str) -> bytes:
-        """The stream just ends."""
-        return b""
-
-    def whole(self, completion: Completion, usage: Usage) -> Any:
-        """All in one document."""
-        text = completion.text
-        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-        return self._document("completed", [_item("completed", [part])], usage)
-
-    def _document(self, status: str, output: Sequence[Any], usage: Usage | None) -> dict[str, Any]:
-        figures = None
-        if usage is not None:
-            figures = {
-                "input_tokens": usage.prompt_tokens,
-                "input_tokens_details": {"cached_tokens": 0},
-                "output_tokens": usage.completion_tokens,
-                "output_tokens_details": {"reasoning_tokens": 0},
-                "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-            }
-        return {
-            "id": "resp_1",
-            "object": "response",
-            "created_at": self._created_s,
-            "status": status,
-            "error": None,
-            "model": self._model,
-            "output": list(output),
-            "parallel_tool_calls": True,
-            "tool_choice": "auto",
-            "tools": [],
-            "usage": figures,
-        }
-
-    def _event(self, name: str, **fields: Any) -> bytes:
-        self._number += 1
-        return _named(name, {"type": name, "sequence_number": self._number - 1, **fields})
-
-
-_PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-
-
-def _item(status: str, content: Sequence[Any]) -> dict[str, Any]:
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "status": status,
-        "role": "assistant",
-        "content": list(content),
-    }
 
 
 class MessagesForm(_SseForm):
@@ -315,7 +241,11 @@ def encoded_vector(vector: Sequence[float]) -> str:
     return b64encode(pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _openai_calls(calls: Sequence[Any]) -> list[dict[str, Any]]:
+def _logprobs(entries: Sequence[Any]) -> dict[str, Any]:
+    return {"logprobs": {"content": list(entries)}} if entries else {}
+
+
+def _openai_calls(calls: Sequence[Any], first: int = 0) -> list[dict[str, Any]]:
     return [
         {
             "id": call_id(call),
@@ -326,7 +256,7 @@ def _openai_calls(calls: Sequence[Any]) -> list[dict[str, Any]]:
                 "arguments": gojson.encode(call["arguments"]).decode(),
             },
         }
-        for index, call in enumerate(calls)
+        for index, call in enumerate(calls, first)
     ]
 
 

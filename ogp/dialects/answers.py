@@ -1,7 +1,8 @@
 """Reads the text out of an answer, one JSON document at a time."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -26,6 +27,13 @@ class AnswerShape:
     """Paths that hold no text of the model."""
     streamed: frozenset[str]
     """Paths whose texts continue from event to event; others are whole values."""
+    fixed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Path -> words that are no text there, e.g. the names of roles."""
+    numbered: Mapping[str, str] = field(default_factory=dict)
+    """Path of a list -> key of its items that tells which of several texts an item continues.
+
+    The number stands in the channel: `choices[1].delta.content`, wherever the item stands.
+    """
 
 
 def read_texts(raw: bytes, shape: AnswerShape) -> tuple[Texts, Any]:
@@ -38,7 +46,7 @@ def read_texts(raw: bytes, shape: AnswerShape) -> tuple[Texts, Any]:
     texts: Texts = []
     try:
         document = decode_answer(raw)
-        _collect("", document, shape, texts)
+        _collect("", "", document, shape, texts)
     except (ValueError, RecursionError):
         if b"\n" in raw.strip():  # a stream where a document was asked for
             lines = (line for line in BytesIO(raw) if not line.isspace())
@@ -66,7 +74,20 @@ def usage_in(document: Any) -> Usage | None:
     """Token counts in Ollama's words, from the last event of a stream or from a document."""
     if not isinstance(document, dict) or document.get("done", True) is not True:
         return None
-    usage = Usage(_count(document, "prompt_eval_count"), _count(document, "eval_count"))
+    return counted(document, "prompt_eval_count", "eval_count")
+
+
+def counted(counts: Any, prompt: str, completion: str) -> Usage | None:
+    """Token counts in any dialect's words; None where there is none.
+
+    Args:
+        counts: the object that holds them, or whatever stands in its place.
+        prompt: key of the prompt's count.
+        completion: key of the answer's.
+    """
+    if not isinstance(counts, dict):
+        return None
+    usage = Usage(_count(counts, prompt), _count(counts, completion))
     return usage if usage != Usage() else None
 
 
@@ -79,28 +100,37 @@ def _count(document: dict[str, Any], key: str) -> int | None:
     return value if type(value) is int and 0 <= value < _LARGEST_COUNT else None
 
 
-def _collect(path: str, node: Any, shape: AnswerShape, texts: Texts) -> None:
+def _collect(path: str, channel: str, node: Any, shape: AnswerShape, texts: Texts) -> None:
     """Append the texts below a node; deeper than the interpreter goes is a RecursionError."""
     if isinstance(node, dict):
+        dot = "." if path else ""
         for key, value in node.items():
             if key not in shape.names:
-                _add(f"{path}.*" if path else "*", key, shape, texts)
+                _add(f"{path}{dot}*", f"{channel}{dot}*", key, shape, texts)
             if not isinstance(value, str | dict | list):
                 continue
             # A key with dots could otherwise pretend to be a path that holds no text.
             name = key if key.isidentifier() else "*"
-            child = f"{path}.{name}" if path else name
+            child = f"{path}{dot}{name}"
             if child not in shape.metadata:
-                _collect(child, value, shape, texts)
+                _collect(child, f"{channel}{dot}{name}", value, shape, texts)
     elif isinstance(node, list):
-        for item in node:
-            _collect(f"{path}[]", item, shape, texts)
-    elif isinstance(node, str):
-        _add(path or RAW, node, shape, texts)
+        number = shape.numbered.get(path)
+        for place, item in enumerate(node):
+            mark = "" if number is None else _number(item, number, place)
+            _collect(f"{path}[]", f"{channel}[{mark}]", item, shape, texts)
+    elif isinstance(node, str) and node not in shape.fixed.get(path, ()):
+        _add(path, channel, node, shape, texts)
 
 
-def _add(channel: str, text: str, shape: AnswerShape, texts: Texts) -> None:
+def _number(item: Any, key: str, place: int) -> int:
+    number = item.get(key) if isinstance(item, dict) else None
+    return number if type(number) is int else place
+
+
+def _add(path: str, channel: str, text: str, shape: AnswerShape, texts: Texts) -> None:
     if text:
+        channel = channel or RAW
         texts.append((channel, text))
-        if channel not in shape.streamed:
+        if path not in shape.streamed:
             texts.append((channel, "\n"))

@@ -32,6 +32,19 @@ def check_model_name(where: str, value: Any) -> str:
     return value
 
 
+def rename_name(document: dict[str, Any]) -> None:
+    """`name` is the old word for `model`; exactly one of them goes on, so nothing can differ.
+
+    Raises:
+        InvalidRequestError: both are there and differ.
+    """
+    name = document.pop("name", None)
+    if name and document.get("model") not in (None, "", name):
+        raise InvalidRequestError("model and name differ: send model alone")
+    if name:
+        document["model"] = name
+
+
 def is_cloud_model(name: str) -> bool:
     """Whether Ollama hands prompts for this model to its maker's servers."""
     return canonical_model(name).endswith(("-cloud", ":cloud"))

@@ -72,10 +72,17 @@ def pass_lines(chunks: Iterator[bytes], find_usage: FindUsage) -> Iterator[Answe
         yield AnswerEvent(chunk, usage=usage)
 
 
-def pass_document(chunks: Iterator[bytes], find_usage: FindUsage) -> Iterator[AnswerEvent]:
+def pass_document(
+    chunks: Iterator[bytes], find_usage: FindUsage, mark: bytes = b"eval_count"
+) -> Iterator[AnswerEvent]:
     """Pass a document chunk by chunk, one chunk late: the last one carries the counts.
 
     The counts of a document of more than `MAX_LINE_BYTES` are not looked for.
+
+    Args:
+        chunks: the document.
+        find_usage: reads the counts.
+        mark: what stands in every document with counts.
     """
     document = bytearray()
     waiting: bytes | None = None
@@ -86,5 +93,5 @@ def pass_document(chunks: Iterator[bytes], find_usage: FindUsage) -> Iterator[An
         if len(document) <= MAX_LINE_BYTES:
             document += chunk
     if waiting is not None:
-        has_counts = len(document) <= MAX_LINE_BYTES and b"eval_count" in document
+        has_counts = len(document) <= MAX_LINE_BYTES and mark in document
         yield AnswerEvent(waiting, usage=find_usage(bytes(document)) if has_counts else None)

@@ -1,11 +1,11 @@
 """What Ollama's operations take and give: paths, fields, and where text stands in them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ogp.dialects.answers import AnswerShape
 from ogp.dialects.fields import Check, base64_image, list_of, typed
+from ogp.dialects.forms import Body, Form, Framing, Streams
 from ogp.dialects.text import TextShape
 
 _STRING = typed("a string", str)
@@ -113,51 +113,6 @@ def _shape(*opaque: str) -> TextShape:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One operation with a body."""
-
-    operation: str
-    path: str
-    """The path clients use."""
-    upstream_path: str
-    checks: Mapping[str, Check]
-    shape: TextShape
-    streams: bool = False
-    """The answer is a stream unless `stream` is false."""
-    reaches_model: bool = True
-    """The text goes to a model: it is scanned, and takes a slot."""
-    takes_name: bool = False
-    """`name` is accepted for `model`, as old clients send it."""
-
-
-POSTED = (
-    Form("generate", "/api/generate", "/api/generate", _GENERATE, _shape("images"), streams=True),
-    Form("generate", "/v1/generate", "/api/generate", _GENERATE, _shape("images"), streams=True),
-    Form("chat", "/api/chat", "/api/chat", _CHAT, _shape("messages[].images"), streams=True),
-    Form("embed", "/api/embed", "/api/embed", _EMBED, _shape()),
-    Form("embeddings", "/api/embeddings", "/api/embeddings", _EMBEDDINGS, _shape()),
-    Form(
-        "show",
-        "/api/show",
-        "/api/show",
-        _SHOW,
-        _shape(),
-        reaches_model=False,
-        takes_name=True,
-    ),
-)
-"""Operations with a body."""
-
-READ = (
-    ("version", "GET", "/api/version"),
-    ("version", "HEAD", "/api/version"),
-    ("tags", "GET", "/api/tags"),
-    ("tags", "HEAD", "/api/tags"),
-    ("ps", "GET", "/api/ps"),
-)
-"""(operation, method, path) of those without."""
-
 ANSWER = AnswerShape(
     names=_words(
         "arguments bytes completed content context created_at done done_reason embedding "
@@ -172,3 +127,59 @@ ANSWER = AnswerShape(
     ),
 )
 """`image` is a generated picture in base64, megabytes of it, and no text."""
+
+
+def _generating(operation: str, path: str, checks: Mapping[str, Check], shape: TextShape) -> Form:
+    return Form(
+        operation,
+        "POST",
+        path,
+        f"/api/{operation}",
+        framing=Framing.NDJSON,
+        streams=Streams.UNLESS_FALSE,
+        checks=checks,
+        shape=shape,
+        answer=ANSWER,
+    )
+
+
+def _embedding(operation: str, checks: Mapping[str, Check]) -> Form:
+    path = f"/api/{operation}"
+    return Form(operation, "POST", path, path, checks=checks, shape=_shape(), answer=ANSWER)
+
+
+def _listing(operation: str, method: str) -> Form:
+    path = f"/api/{operation}"
+    return Form(
+        operation, method, path, path, body=Body.NOTHING, reaches_model=False, answer=ANSWER
+    )
+
+
+GENERATING = (
+    _generating("generate", "/api/generate", _GENERATE, _shape("images")),
+    _generating("generate", "/v1/generate", _GENERATE, _shape("images")),
+    _generating("chat", "/api/chat", _CHAT, _shape("messages[].images")),
+    _embedding("embed", _EMBED),
+    _embedding("embeddings", _EMBEDDINGS),
+)
+"""What reaches a model. `/v1/generate` is ours: another name of `/api/generate`."""
+SHOW = Form(
+    "show",
+    "POST",
+    "/api/show",
+    "/api/show",
+    reaches_model=False,
+    takes_name=True,
+    checks=_SHOW,
+    shape=_shape(),
+    answer=ANSWER,
+)
+LISTINGS = (
+    _listing("version", "GET"),
+    _listing("version", "HEAD"),
+    _listing("tags", "GET"),
+    _listing("tags", "HEAD"),
+    _listing("ps", "GET"),
+    _listing("status", "GET"),
+)
+"""What is installed, loaded and running."""

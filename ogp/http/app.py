@@ -11,6 +11,7 @@ from ogp.admission.room import RequestRoom
 from ogp.dialects.base import Dialect, Operation
 from ogp.gateway import Gateway
 from ogp.http.control import OwnResource
+from ogp.http.cors import CorsMiddleware
 from ogp.http.errors import ErrorRenderer
 from ogp.http.inference import OperationResource
 from ogp.http.middleware import AddressMiddleware, HeaderMiddleware, TokenMiddleware, Verifier
@@ -35,16 +36,24 @@ def build_app(
     app: falcon.App[Any, Any] = falcon.App()
     app.add_middleware(HeaderMiddleware())
     app.add_middleware(AddressMiddleware(gate))
+    app.add_middleware(CorsMiddleware(settings.access.cors_allow_origins))
     app.add_middleware(TokenMiddleware(verifier, settings.access.public_paths))
-    ErrorRenderer({d.name: d for d in dialects}, dialects[0].name).install(app)
     room = RequestRoom(settings.threads - OWN_RESERVE)
+    routes: dict[str, str] = {}
     for dialect in dialects:
-        by_path: dict[str, list[Operation]] = defaultdict(list)
-        for operation in dialect.operations:
-            by_path[operation.path].append(operation)
-        for path, operations in by_path.items():
+        for path, operations in by_path(dialect).items():
             resource = OperationResource(gateway, dialect, operations, settings.limits, room)
             app.add_route(path, resource)
+            routes[path] = dialect.name
+    ErrorRenderer({d.name: d for d in dialects}, dialects[0].name, routes).install(app)
     for path, endpoint in own.items():
         app.add_route(path, endpoint)
     return app
+
+
+def by_path(dialect: Dialect) -> Mapping[str, Sequence[Operation]]:
+    """The operations of each path, as the router takes it: names of models may have slashes."""
+    paths: dict[str, list[Operation]] = defaultdict(list)
+    for operation in dialect.operations:
+        paths[operation.path.replace("{model}", "{model:path}")].append(operation)
+    return paths

@@ -1,15 +1,14 @@
-"""Our own endpoints: liveness, health, configuration, queues."""
+"""Our own endpoints: liveness, health, configuration."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from falcon import Request, Response
 
-from ogp.core.types import Role, canonical_model
+from ogp.core.types import Role
 from ogp.http.answers import answer_json
 from ogp.http.middleware import Access
 from ogp.http.scope import exchange_of
-from ogp.queueing.manager import QueueManager, UnknownQueueError
 from ogp.settings.redact import legacy_view, redact
 from ogp.settings.schema import Settings
 
@@ -89,24 +88,3 @@ class ReadyResource(OwnResource):
         answer_json(
             resp, {"status": status, "waiting_for": obstacles}, status=503 if obstacles else 200
         )
-
-
-class QueueStatsResource(OwnResource):
-    """`GET /queue/stats`, of all models or of `?model=NAME`."""
-
-    def __init__(self, queues: QueueManager) -> None:
-        self._queues = queues
-
-    def on_get(self, req: Request, resp: Response) -> None:
-        """Send the figures."""
-        model = req.get_param("model")
-        try:
-            report = self._queues.statistics(canonical_model(model) if model else None)
-        except UnknownQueueError as error:
-            document = {
-                "error": f"No queue found for model '{model}'",
-                "available_models": list(error.known),
-            }
-            answer_json(resp, document, status=404)
-        else:
-            answer_json(resp, report)

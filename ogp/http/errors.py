@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 import falcon
@@ -20,6 +21,9 @@ from ogp.core.types import Outcome
 from ogp.dialects.base import Dialect
 from ogp.http.answers import JSON
 from ogp.http.scope import exchange_of
+
+_NEAR = (("/v1/messages", "anthropic"), ("/v1/", "openai"))
+"""How paths begin that belong to no route -> name of the dialect whose clients would ask so."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,14 +56,20 @@ def from_falcon(error: falcon.HTTPError) -> GatewayError:
 class ErrorRenderer:
     """Answers every exception a request can end in."""
 
-    def __init__(self, dialects: Mapping[str, Dialect], default: str) -> None:
+    def __init__(
+        self,
+        dialects: Mapping[str, Dialect],
+        default: str,
+        routes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Keep the dialects.
 
         Args:
             dialects: by name.
-            default: name of the one used before the route, hence the dialect, is known.
+            default: name of the one used where no path tells which.
+            routes: path of a route, with its parameters -> name of the dialect.
         """
-        self._dialects, self._default = dialects, default
+        self._dialects, self._default, self._routes = dialects, default, routes
 
     def install(self, app: "falcon.App[Any, Any]") -> None:
         """Take over from Falcon's own handlers."""
@@ -77,11 +87,21 @@ class ErrorRenderer:
         resp.status = error.status
         resp.content_type = JSON
         resp.stream = None
-        resp.data = self._dialects[exchange.record.dialect or self._default].error_body(error)
+        dialect = self._dialect_of(req)
+        resp.data = dialect.error_body(error, exchange.request_id)
+        resp.set_headers(dict(dialect.error_headers(error)))
         if error.retry_after_s is not None:
             resp.set_header("Retry-After", str(ceil(error.retry_after_s)))
         if error.status == 401:
             resp.set_header("WWW-Authenticate", "Bearer")
+
+    def _dialect_of(self, req: falcon.Request) -> Dialect:
+        """Whoever asks for a path that does not exist, or is kept out before, has a client too."""
+        name = self._routes.get(req.uri_template or req.path)
+        if name is None:
+            near = (name for prefix, name in _NEAR if req.path.startswith(prefix))
+            name = next((name for name in near if name in self._dialects), self._default)
+        return self._dialects[name]
 
     def on_falcon(
         self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: Any

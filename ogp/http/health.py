@@ -7,9 +7,10 @@ from typing import Any
 from ogp import __version__
 from ogp.audit.health import AuditStatus
 from ogp.core.clock import Clock
+from ogp.core.errors import StateUnavailableError
 from ogp.guard.engine import GuardEngine
-from ogp.queueing.manager import QueueManager
 from ogp.queueing.parallelism import memory_report
+from ogp.queueing.report import QueueReport
 from ogp.routing.health import HealthMonitor
 from ogp.routing.router import UpstreamRouter
 from ogp.settings.schema import Settings
@@ -25,7 +26,7 @@ class HealthReport:
         settings: Settings,
         clock: Clock,
         *,
-        queues: QueueManager,
+        queues: QueueReport,
         monitor: HealthMonitor,
         router: UpstreamRouter,
         audit: Callable[[], AuditStatus],
@@ -48,13 +49,16 @@ class HealthReport:
         ]
         if not audit.available:
             problems.append("audit log cannot be written")
+        queues = self._concurrency()
+        if queues is None:
+            problems.append("shared state of the queues is unavailable")
         problems += self._guard.problems()
         return {
-            "status": "degraded" if problems else "healthy",
+            "status": self._word(problems),
             "problems": problems,
             "timestamp": self._clock.now().isoformat(timespec="seconds"),
             "version": __version__,
-            "concurrency": self._concurrency(),
+            "concurrency": queues or {"status": "unknown", "memory": memory_report()},
             "guards": self._guards(),
             "cache": self._guard.describe_cache(),
             "performance": {
@@ -74,16 +78,21 @@ class HealthReport:
     def obstacles(self) -> list[str]:
         """What keeps requests from being served; empty when nothing does."""
         audit = [] if self._audit().available else ["audit log"]
-        return audit + self._guard.obstacles()
+        state = ["shared state of the queues"] if self._concurrency() is None else []
+        return audit + state + self._guard.obstacles()
 
-    def _concurrency(self) -> dict[str, Any]:
-        figures = self._queues.statistics()
-        return {
-            "default_parallel": figures["default_parallel"],
-            "default_queue_limit": figures["default_queue_limit"],
-            "total_models": figures["total_models"],
-            "memory": memory_report(),
-        }
+    def _concurrency(self) -> dict[str, Any] | None:
+        """The queues; None while nobody can say."""
+        try:
+            return {**self._queues.summary(), "memory": memory_report()}
+        except StateUnavailableError:
+            return None
+
+    def _word(self, problems: list[str]) -> str:
+        """The overall word; a guard that has missed what it must see comes before all else."""
+        if self._guard.canaries.missed():
+            return "guard_degraded"
+        return "degraded" if problems else "healthy"
 
     def _guards(self) -> dict[str, Any]:
         guard = self._settings.guard
@@ -93,6 +102,7 @@ class HealthReport:
             "block_on_guard_error": guard.block_on_error,
             "device": self._guard.describe_device(),
             "scanners": self._guard.describe(),
+            "canaries": self._guard.canaries.describe(),
         }
 
     def _servers(self) -> dict[str, dict[str, Any]]:

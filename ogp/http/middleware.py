@@ -1,13 +1,14 @@
 """What every request passes before its resource: address, route, token, role."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from enum import Enum, auto
 from typing import Any, Protocol
 
 from falcon import Request, Response
 
 from ogp.admission.addresses import AddressGate
-from ogp.core.errors import ForbiddenError, NotFoundError
+from ogp.core.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from ogp.core.types import Principal, Role
 from ogp.http.scope import exchange_of
 
@@ -20,6 +21,10 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
 }
 """Sent with every answer; browsers heed the last one over TLS only."""
+
+
+_CONVERTER = re.compile(r":\w+(?=\})")
+"""In a route's template, e.g. that of `{model:path}`."""
 
 
 class Access(Enum):
@@ -66,10 +71,10 @@ class TokenMiddleware:
         self._verifier, self._public_paths = verifier, frozenset(public_paths)
 
     def process_resource(
-        self, req: Request, _resp: Response, resource: Any, _params: dict[str, Any]
+        self, req: Request, _resp: Response, resource: Any, params: dict[str, Any]
     ) -> None:
         """Run once the route is known."""
-        if req.uri_template != req.path:
+        if spelled(req.uri_template or "", params) != req.path or "" in params.values():
             # The router reads `//health` as `/health`: one route, one spelling.
             raise NotFoundError("There is no such endpoint here.")
         access: Access = resource.access
@@ -77,13 +82,40 @@ class TokenMiddleware:
         exchange.audited = resource.audited
         if access is Access.PUBLIC or (resource.own and req.path in self._public_paths):
             return
-        principal = self._verifier.verify(req.get_header("Authorization"))
+        principal = self._verifier.verify(_authorization(req))
         exchange.principal = principal
         exchange.note(
             user_id=principal.user_id, username=principal.username, token_id=principal.token_id
         )
         if access is Access.ADMIN and principal.role is not Role.ADMIN:
             raise ForbiddenError("This endpoint needs the token of an administrator.")
+
+
+def spelled(template: str, params: Mapping[str, Any]) -> str:
+    """The one path that a route with these parameters has."""
+    return _CONVERTER.sub("", template).format(**params)
+
+
+def _authorization(req: Request) -> str | None:
+    """The `Authorization` header, or what `x-api-key` says in its words.
+
+    Anthropic's clients send one, the other, or both with one token. Two that differ are refused:
+    whichever counted, somebody would look at the other.
+
+    Raises:
+        UnauthorizedError: both are there, with different tokens.
+    """
+    authorization, key = req.get_header("Authorization"), req.get_header("X-Api-Key")
+    if not key:
+        return authorization
+    if authorization:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or token != key:
+            raise UnauthorizedError(
+                "The headers 'Authorization' and 'x-api-key' carry different tokens: send one of "
+                "them."
+            )
+    return f"Bearer {key}"
 
 
 class HeaderMiddleware:

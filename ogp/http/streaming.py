@@ -5,16 +5,28 @@ from collections.abc import Iterator
 
 from ogp.core.errors import BlockedError, ClientGoneError, GatewayError, GuardError
 from ogp.core.exchange import Exchange
-from ogp.core.types import Outcome
+from ogp.core.types import InferenceRequest, Outcome
 from ogp.dialects.base import Dialect
 from ogp.http.errors import internal_error, note_error
+
+HEAD_BYTES = 4096
+"""Kept of what was sent first: by then an answer has told its id."""
 
 
 class AnswerStream:
     """Passes chunks on; after a failure, gives everything back and ends in the dialect's way."""
 
-    def __init__(self, chunks: Iterator[bytes], dialect: Dialect, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        dialect: Dialect,
+        request: InferenceRequest,
+        exchange: Exchange,
+    ) -> None:
         self._chunks, self._dialect, self._exchange = chunks, dialect, exchange
+        self._request = request
+        self._sign_of_life = dialect.keepalive(request)
+        self._head = b""
         self._mid_line = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -30,6 +42,8 @@ class AnswerStream:
         except Exception as error:  # noqa: BLE001 - whatever broke, the stream must end visibly
             return self._failed(internal_error(error))
         self._mid_line = not chunk.endswith(b"\n")
+        if len(self._head) < HEAD_BYTES and chunk != self._sign_of_life:
+            self._head += chunk[:HEAD_BYTES]
         return chunk
 
     def _failed(self, error: GatewayError) -> bytes:
@@ -42,4 +56,6 @@ class AnswerStream:
             # Without the terminating chunk: whoever still listens must not take this for an end.
             raise ConnectionResetError(errno.ECONNRESET, "client closed") from error
         self._chunks = iter(())
-        return self._dialect.error_event(error, mid_line=self._mid_line)
+        return self._dialect.error_event(
+            error, request=self._request, mid_line=self._mid_line, head=self._head
+        )

@@ -98,7 +98,7 @@ class _Call:
             raise self._exchange.cancellation.error or RequestTimeoutError(request.model) from error
         except HTTPError as error:
             raise self._broken(error) from error
-        if self.sock is not None:
+        if self.sock is not None and not request.managed:  # those may be silent for hours
             self.sock.settimeout(self._settings.idle_timeout_s)
         return UpstreamResponse(
             status=response.status,
@@ -115,12 +115,18 @@ class _Call:
             "User-Agent": "ollama-guard-proxy",
             "X-Request-ID": self._exchange.request_id,
         }
+        body: bytes | Iterator[bytes] | None = request.body or None
         if request.body:
             headers["Content-Type"] = "application/json"
+        if request.upload is not None:
+            body = self._unhurried(request.upload.chunks)
+            headers["Content-Type"] = "application/octet-stream"
+            if request.upload.length is not None:  # else it goes on in chunks
+                headers["Content-Length"] = str(request.upload.length)
         response = pool.urlopen(
             request.method,
             request.upstream_path,
-            body=request.body or None,
+            body=body,
             headers=headers,
             timeout=urllib3.Timeout(
                 connect=min(self._settings.connect_timeout_s, remaining_s), read=remaining_s
@@ -135,6 +141,15 @@ class _Call:
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise self._unusable("compressed its answer although it was asked not to")
         return response
+
+    def _unhurried(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The pieces of a file, each with the time of a gap in an answer.
+
+        urllib3 would give it the time for connecting, and servers write files to disk.
+        """
+        if self.sock is not None:
+            self.sock.settimeout(self._settings.idle_timeout_s)
+        yield from pieces
 
     def _chunks(self, response: BaseHTTPResponse, first: bytes) -> Iterator[bytes]:
         chunk = first

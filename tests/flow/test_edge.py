@@ -57,9 +57,9 @@ def test_everything_else_does(proxy: Proxy, upstream: DemoServer, method: str, p
     "target",
     ["//api/generate", "/./api/generate", "/api/../api/generate", "/api/generate/",
      "/API/generate", "/api/generate;x=1", "/api/generate%20", "/api/generate%00",
-     "/api/generate%0a", "/api\\generate", "/api/%2e%2e/api/generate", "/api/pull",
-     "/api/push", "/api/create", "/api/delete", "/api/copy", "/api/blobs/sha256:00",
-     "/api/me", "/api/signout", "/api/experimental/web_fetch", "/debug/pprof", "/v1/systemone"],
+     "/api/generate%0a", "/api\\generate", "/api/%2e%2e/api/generate", "/api/pull/",
+     "//api/pull", "/api/blobs", "/api/blobs/a/b", "/api/user/keys", "/debug/pprof",
+     "/v1/files", "/v1/messages/batches", "//v1/models/demo", "/v1/chat"],
 )  # fmt: skip
 def test_paths_that_are_not_in_the_table_do_not_exist(
     proxy: Proxy, upstream: DemoServer, target: str
@@ -178,10 +178,33 @@ def test_a_client_that_waits_for_the_go_ahead_gets_it(proxy: Proxy, upstream: De
         assert connection.recv(20).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("value", ["202-continue", "100-continue, x", "x"])
+def test_another_expectation_is_not_met(proxy: Proxy, upstream: DemoServer, value: str) -> None:
+    body = json.dumps({**CHAT, "model": "demo"}).encode()
+    lines = (f"Content-Length: {len(body)}", f"Expect: {value}")
+    answer = exchange(proxy, raw_request(proxy, "POST", "/api/chat", body, *lines))
+    assert answer.startswith(b"HTTP/1.1 417")
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_http_1_0_gets_every_dialects_stream_until_the_connection_ends(
+    proxy: Proxy, upstream: DemoServer, path: str
+) -> None:
+    document = {**CHAT, "model": "demo", "stream": True, "max_tokens": 50, "input": "hi"}
+    body = json.dumps(document).encode()
+    sent = raw_request(proxy, "POST", path, body).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    head, _, received = exchange(proxy, sent).partition(b"\r\n\r\n")
+    assert b" 200 " in head.partition(b"\r\n")[0]
+    assert b"chunked" not in head.lower()
+    assert received.startswith((b"data: ", b"event: "))
+    assert received.endswith(b"\n\n")
+
+
 def test_nothing_of_the_clients_headers_goes_upstream(proxy: Proxy, upstream: DemoServer) -> None:
     secret = "marker-7f3a"
     headers = {
-        "Cookie": secret, "X-Forwarded-For": "10.9.8.7", "X-Api-Key": secret,
+        "Cookie": secret, "X-Forwarded-For": "10.9.8.7", "X-Api-Key": proxy.token,
         "Accept-Encoding": "gzip", "X-Custom": secret, "User-Agent": secret, "Origin": secret,
     }  # fmt: skip
     proxy.post("/api/chat", {**CHAT, "model": "demo"}, headers=headers)

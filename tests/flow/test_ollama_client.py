@@ -144,12 +144,3 @@ def test_a_wrong_token_is_an_error_the_client_understands(proxy: Proxy) -> None:
         client.chat("demo", ASK)
     assert raised.value.status_code == 401
     assert "Authorization: Bearer" in raised.value.error
-
-
-def test_management_does_not_exist_here(proxy: Proxy, upstream: DemoServer) -> None:
-    with ollama.Client(proxy.url, headers=proxy.headers(proxy.admin_token)) as client:
-        for call in (client.pull, client.delete):
-            with pytest.raises(ollama.ResponseError) as raised:
-                call("demo")
-            assert raised.value.status_code == 404
-    assert upstream.requests == []

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 
 from ogp.admission.fields import FieldPolicy
@@ -13,7 +11,7 @@ from ogp.core.errors import (
 from ogp.core.exchange import Exchange
 from ogp.core.types import Answer, InferenceRequest, Outcome, Principal, Role
 from ogp.dialects.ollama import OllamaDialect
-from ogp.gateway import Gateway, primed
+from ogp.gateway import Gateway
 from ogp.settings.schema import LimitSettings
 from tests.support.stages import Stages, make_exchange
 
@@ -29,7 +27,7 @@ REQUEST = InferenceRequest(
 DONE = b'{"done":true,"prompt_eval_count":3,"eval_count":5}\n'
 
 
-def make_gateway(stages: Stages, max_answer_bytes: int = 1000) -> Gateway:
+def make_gateway(stages: Stages, keepalive_s: float | None = None) -> Gateway:
     return Gateway(
         dialects={"ollama": OllamaDialect(LimitSettings())},
         policy=FieldPolicy(()),
@@ -39,14 +37,19 @@ def make_gateway(stages: Stages, max_answer_bytes: int = 1000) -> Gateway:
         audit=stages,
         upstreams=stages,
         output_guard=stages,
-        max_answer_bytes=max_answer_bytes,
+        max_answer_bytes=1000,
+        keepalive_s=keepalive_s,
     )
 
 
 def handle(
-    stages: Stages, request: InferenceRequest = REQUEST, exchange: Exchange | None = None
+    stages: Stages,
+    request: InferenceRequest = REQUEST,
+    exchange: Exchange | None = None,
+    keepalive_s: float | None = None,
 ) -> Answer:
-    return make_gateway(stages).handle(request, ALICE, exchange or make_exchange())
+    gateway = make_gateway(stages, keepalive_s)
+    return gateway.handle(request, ALICE, exchange or make_exchange())
 
 
 def test_the_stages_are_passed_in_order_and_only_forward() -> None:
@@ -152,18 +155,60 @@ def test_the_upstreams_own_refusal_passes_with_its_status_and_body() -> None:
     assert (answer.status, answer.body) == (404, b'{"error":"model not found"}')
 
 
-def test_priming_pulls_one_chunk_and_no_more() -> None:
-    pulled = []
-
-    def chunks() -> Iterator[bytes]:
-        for number in range(3):
-            pulled.append(number)
-            yield b"%d" % number
-
-    rest = primed(chunks())
-    assert pulled == [0]
-    assert list(rest) == [b"0", b"1", b"2"]
+def test_what_was_measured_is_told_before_the_slot_is_given_back() -> None:
+    stages = Stages([DONE])
+    handle(stages)
+    ((model, pace),) = stages.observed
+    assert model == "demo"
+    assert pace is not None
+    assert pace.completion_tokens == 5
+    assert 0 <= pace.first_byte_ms <= pace.held_ms
 
 
-def test_priming_an_empty_answer_leaves_it_empty() -> None:
-    assert list(primed(iter(()))) == []
+def test_an_answer_without_token_counts_measures_nothing() -> None:
+    stages = Stages([b"answer"])
+    handle(stages)
+    assert stages.observed == [("demo", None)]
+
+
+SIGN = OllamaDialect(LimitSettings()).keepalive(REQUEST)
+
+
+def test_a_stream_that_waits_gets_signs_of_life_then_its_answer() -> None:
+    stages, exchange = Stages([b"1\n", b"2\n"], streamed=True, waits=3), make_exchange()
+    answer = handle(stages, exchange=exchange, keepalive_s=9)
+    assert (answer.status, answer.headers) == (200, {"content-type": "application/x-ndjson"})
+    assert answer.chunks is not None
+    assert "send" not in stages.passed
+    assert list(answer.chunks) == [SIGN, SIGN, SIGN, b"1\n", b"2\n"]
+    assert stages.given_back == ["connection", "lease", "slot"]
+    assert exchange.record.queue_wait_ms == 250.0
+
+
+def test_a_stream_that_need_not_wait_gets_its_own_head() -> None:
+    answer = handle(Stages([b"1\n"], streamed=True), keepalive_s=9)
+    assert answer.chunks is not None
+    assert list(answer.chunks) == [b"1\n"]
+
+
+def test_an_answer_that_is_no_stream_gets_no_signs_of_life() -> None:
+    request = InferenceRequest("ollama", "chat", "POST", "/api/chat", model="demo")
+    assert handle(Stages([b"{}"], waits=3), request, keepalive_s=9).body == b"{}"
+
+
+@pytest.mark.parametrize("stage", ["wait", "send"])
+def test_a_refusal_after_signs_of_life_comes_in_the_stream(stage: str) -> None:
+    stages = Stages([b"1\n"], streamed=True, waits=1, refuse={stage: QueueFullError("demo")})
+    answer = handle(stages, keepalive_s=9)
+    assert answer.chunks is not None
+    assert next(answer.chunks) == SIGN
+    with pytest.raises(QueueFullError):
+        next(answer.chunks)
+
+
+def test_an_upstreams_refusal_after_signs_of_life_is_an_error_in_the_stream() -> None:
+    answer = handle(Stages([b'{"error":"x"}'], status=404, waits=1), keepalive_s=9)
+    assert answer.chunks is not None
+    assert next(answer.chunks) == SIGN
+    with pytest.raises(UpstreamError, match="status 404"):
+        next(answer.chunks)

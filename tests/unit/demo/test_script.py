@@ -32,3 +32,9 @@ def test_document_has_a_length_and_the_type_of_json() -> None:
 
 def test_document_may_have_other_headers() -> None:
     assert Script.document({}, headers={"X": "y"}).headers == {"X": "y"}
+
+
+def test_events_are_cut_where_asked() -> None:
+    script = Script.events(b"data: a\n\ndata: b\n\n", 3, 3, 10, status=201)
+    assert script.chunks == [b"dat", b"a: a\n\nd", b"ata: b\n\n"]
+    assert (script.headers, script.status) == ({"Content-Type": "text/event-stream"}, 201)

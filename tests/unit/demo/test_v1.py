@@ -78,6 +78,13 @@ def test_chat_thinks_when_asked(server: DemoServer) -> None:
     assert document["choices"][0]["message"]["reasoning"].startswith("The user wrote")
 
 
+def test_chat_gives_choices_and_log_probabilities(server: DemoServer) -> None:
+    fields = {"messages": [USER], "n": 2, "logprobs": True, "top_logprobs": 2, "max_tokens": 1}
+    choices = answer(server, "chat/completions", **fields)["choices"]
+    assert [choice["index"] for choice in choices] == [0, 1]
+    assert len(choices[0]["logprobs"]["content"][0]["top_logprobs"]) == 2
+
+
 def test_chat_calls_a_tool_for_the_user_only(server: DemoServer) -> None:
     messages = [{"role": "user", "content": "weather?"}]
     asked = answer(server, "chat/completions", messages=messages, tools=[TOOL])
@@ -105,6 +112,22 @@ def test_responses_answer_the_last_item(server: DemoServer, given: Any) -> None:
     document = answer(server, "responses", input=given, instructions="be kind")
     assert document["output"][0]["content"][0]["text"].startswith("You said: hi there ")
     assert document["usage"]["input_tokens"] == 4
+
+
+def test_responses_think_call_and_keep_to_a_schema(server: DemoServer) -> None:
+    tool = {"type": "function", "name": "get_weather"}
+    for tools in ([tool], [{"type": "namespace", "name": "n", "tools": [tool]}]):
+        fields = {"input": "weather?", "tools": tools, "reasoning": {"effort": "low"}}
+        kinds = [item["type"] for item in answer(server, "responses", **fields)["output"]]
+        assert kinds == ["reasoning", "function_call"]
+    told = [
+        {"role": "user", "content": "weather?"},
+        {"type": "function_call_output", "output": "x"},
+    ]
+    assert answer(server, "responses", input=told, tools=[tool])["output"][0]["type"] == "message"
+    schema = {"format": {"type": "json_schema", "schema": {"properties": {"n": {"const": 5}}}}}
+    document = answer(server, "responses", input="x", text=schema)
+    assert json.loads(document["output"][0]["content"][0]["text"]) == {"n": 5}
 
 
 def test_responses_of_nothing_answer_all_the_same(server: DemoServer) -> None:

@@ -12,7 +12,6 @@ from ogp.demo.v1_forms import (
     ChatCompletionForm,
     CompletionForm,
     MessagesForm,
-    ResponsesForm,
     anthropic_refusal,
     encoded_vector,
     openai_refusal,
@@ -67,6 +66,30 @@ def test_chat_calls_tools_with_arguments_in_a_string() -> None:
     assert finish["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_chat_numbers_its_calls() -> None:
+    form = ChatCompletionForm("m", include_usage=False)
+    first, second, *_ = stream(form, Completion([Piece(tool_call=CALL), Piece(tool_call=CALL)]))
+    calls = [chunk["choices"][0]["delta"]["tool_calls"][0] for chunk in (first, second)]
+    assert [call["index"] for call in calls] == [0, 1]
+
+
+def test_chat_gives_as_many_choices_as_asked() -> None:
+    form = ChatCompletionForm("m", include_usage=False, choices=2)
+    *chunks, _ = stream(form, Completion([Piece(text="a")]))
+    assert [chunk["choices"][0]["index"] for chunk in chunks] == [0, 1, 0, 1]
+    choices = form.whole(ANSWER, USAGE)["choices"]
+    assert [choice["index"] for choice in choices] == [0, 1]
+
+
+def test_chat_gives_log_probabilities_beside_the_text() -> None:
+    entry = {"token": "a", "logprob": -0.1}
+    form = ChatCompletionForm("m", include_usage=False)
+    completion = Completion([Piece(text="a", logprobs=[entry])])
+    chunk, *_ = stream(form, completion)
+    assert chunk["choices"][0]["logprobs"] == {"content": [entry]}
+    assert form.whole(completion, USAGE)["choices"][0]["logprobs"] == {"content": [entry]}
+
+
 def test_whole_chat_has_all_in_one_document() -> None:
     completion = Completion([*ANSWER.pieces, Piece(tool_call=CALL)])
     document = ChatCompletionForm("m", include_usage=False).whole(completion, USAGE)
@@ -97,21 +120,6 @@ def test_completion_gives_usage_only_when_asked() -> None:
 def test_whole_completion() -> None:
     document = CompletionForm("m", include_usage=False).whole(ANSWER, USAGE)
     assert document["choices"] == [{"text": "Hello", "index": 0, "finish_reason": "stop"}]
-
-
-def test_responses_stream_from_created_to_completed() -> None:
-    found = stream(ResponsesForm("m"))
-    assert [event["sequence_number"] for event in found] == list(range(len(found)))
-    names = [event["type"].removeprefix("response.") for event in found]
-    assert (names[0], names[-1]) == ("created", "completed")
-    assert names.count("output_text.delta") == 3
-    output = found[-1]["response"]["output"]
-    assert output[0]["content"][0]["text"] == "Hello"
-    assert found[-1]["response"]["usage"]["total_tokens"] == 5
-
-
-def test_failed_responses_stream_just_ends() -> None:
-    assert ResponsesForm("m").failure("broken") == b""
 
 
 def test_messages_stream_from_start_to_stop() -> None:
@@ -149,7 +157,6 @@ def test_failed_messages_stream_ends_with_an_error_event() -> None:
 def test_refusals_name_a_type(status: int, openai: str, anthropic: str) -> None:
     assert openai_refusal(status, "x")["error"]["type"] == openai
     assert anthropic_refusal(status, "x")["error"]["type"] == anthropic
-    assert ResponsesForm("m").refusal(status, "x") == openai_refusal(status, "x")
     assert MessagesForm("m", 1).refusal(status, "x") == anthropic_refusal(status, "x")
 
 

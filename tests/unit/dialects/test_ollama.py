@@ -5,6 +5,7 @@ import pytest
 
 from ogp.core.errors import InvalidRequestError, TooLargeError
 from ogp.core.types import InferenceRequest, TextKind
+from ogp.dialects.forms import Caller
 from ogp.dialects.ollama import OllamaDialect
 from ogp.settings.schema import LimitSettings
 
@@ -40,8 +41,9 @@ def fields(request: InferenceRequest) -> list[str]:
     return [part.text for part in request.texts if part.kind is TextKind.FIELD]
 
 
-def test_operations() -> None:
-    assert {(o.name, o.method, o.path) for o in DIALECT.operations} == {
+def test_operations_for_everybody() -> None:
+    everybody = [o for o in DIALECT.operations if o.form.caller is Caller.USER]
+    assert {(o.name, o.method, o.path) for o in everybody} == {
         ("generate", "POST", "/api/generate"),
         ("generate", "POST", "/v1/generate"),
         ("chat", "POST", "/api/chat"),
@@ -53,6 +55,7 @@ def test_operations() -> None:
         ("tags", "GET", "/api/tags"),
         ("tags", "HEAD", "/api/tags"),
         ("ps", "GET", "/api/ps"),
+        ("status", "GET", "/api/status"),
     }
 
 
@@ -76,6 +79,7 @@ def test_what_reaches_a_model_is_scanned_and_queued(path: str) -> None:
         ("GET", "/api/tags"),
         ("HEAD", "/api/tags"),
         ("GET", "/api/ps"),
+        ("GET", "/api/status"),
     ],
 )
 def test_listings_take_no_body(method: str, path: str) -> None:

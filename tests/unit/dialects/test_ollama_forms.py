@@ -3,7 +3,11 @@ import re
 import pytest
 
 from ogp.core.errors import InvalidRequestError
-from ogp.dialects.ollama_forms import MESSAGE_CHECKS, POSTED, READ, TOP_NAMES, Form
+from ogp.dialects.form_dialect import shape_of
+from ogp.dialects.forms import Form, Framing
+from ogp.dialects.ollama_forms import GENERATING, LISTINGS, MESSAGE_CHECKS, SHOW, TOP_NAMES
+
+POSTED = (*GENERATING, SHOW)
 
 
 @pytest.mark.parametrize("form", POSTED, ids=lambda form: form.path)
@@ -15,13 +19,13 @@ def test_known_names_are_their_own_casefold(form: Form) -> None:
 
 @pytest.mark.parametrize("form", POSTED, ids=lambda form: form.path)
 def test_pictures_are_unread_only_where_they_are_checked(form: Form) -> None:
-    assert ("images" in form.shape.opaque) == ("images" in form.checks)
-    assert ("messages[].images" in form.shape.opaque) == ("messages" in form.checks)
+    assert ("images" in shape_of(form).opaque) == ("images" in form.checks)
+    assert ("messages[].images" in shape_of(form).opaque) == ("messages" in form.checks)
 
 
 @pytest.mark.parametrize("form", POSTED, ids=lambda form: form.path)
 def test_names_that_are_no_texts_hold_no_prose(form: Form) -> None:
-    assert all(name.replace("$", "").isidentifier() for name in form.shape.names)
+    assert all(name.replace("$", "").isidentifier() for name in shape_of(form).names)
 
 
 def test_what_reaches_a_model_is_all_but_show() -> None:
@@ -32,7 +36,14 @@ def test_upstream_paths_are_ollamas_own() -> None:
     assert {form.upstream_path for form in POSTED} == {
         f"/api/{name}" for name in ("generate", "chat", "embed", "embeddings", "show")
     }
-    assert {path for _, _, path in READ} == {"/api/version", "/api/tags", "/api/ps"}
+    listed = {form.upstream_path for form in LISTINGS}
+    assert listed == {f"/api/{name}" for name in ("version", "tags", "ps", "status")}
+
+
+def test_what_streams_is_generate_and_chat() -> None:
+    streamed = {form.operation for form in POSTED if form.framing is Framing.NDJSON}
+    assert streamed == {"generate", "chat"}
+    assert all(form.is_stream({}) is (form.operation in streamed) for form in POSTED)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,11 @@
 from falcon import App
 from falcon.testing import TestClient
 
-from ogp.core.clock import SystemClock
-from ogp.core.exchange import Cancellation, Exchange
+from ogp.core.exchange import Exchange
 from ogp.core.types import Principal, Role
-from ogp.http.control import ConfigResource, QueueStatsResource, ReadyResource, RootResource
+from ogp.http.control import ConfigResource, ReadyResource, RootResource
 from ogp.http.scope import EXCHANGE_KEY
-from ogp.queueing.manager import QueueManager
-from ogp.settings.schema import QueueSettings, Settings
-from ogp.state.memory import MemorySlotTable
+from ogp.settings.schema import Settings
 from tests.support.stages import make_exchange
 
 
@@ -40,42 +37,6 @@ def test_ready_is_200_without_obstacles_and_503_with() -> None:
     answer = client.simulate_get("/")
     assert answer.status_code == 503
     assert answer.json == {"status": "not_ready", "waiting_for": ["audit log"]}
-
-
-def make_queues() -> QueueManager:
-    queues = QueueManager(
-        QueueSettings(), MemorySlotTable(), SystemClock(), parallel=2, max_waiting_total=9
-    )
-    with queues.slot("llama2", timeout_s=1, cancellation=Cancellation()):
-        pass
-    return queues
-
-
-def test_queue_statistics_have_every_documented_field() -> None:
-    document = client_for(QueueStatsResource(make_queues())).simulate_get("/").json
-    assert set(document) == {
-        "default_parallel", "default_queue_limit", "total_models", "models"
-    }  # fmt: skip
-    assert set(document["models"]["llama2"]) == {
-        "model", "parallel_limit", "queue_limit", "active_requests", "queued_requests",
-        "available_slots", "queue_available", "total_processed", "total_rejected",
-        "avg_wait_time_ms", "avg_processing_time_ms", "uptime_seconds",
-    }  # fmt: skip
-
-
-def test_one_models_statistics_are_asked_for_by_any_of_its_names() -> None:
-    client = client_for(QueueStatsResource(make_queues()))
-    for name in ("llama2", "llama2:latest"):
-        assert list(client.simulate_get("/", params={"model": name}).json["models"]) == ["llama2"]
-
-
-def test_an_unknown_model_is_404_with_the_known_ones() -> None:
-    answer = client_for(QueueStatsResource(make_queues())).simulate_get("/?model=nope")
-    assert answer.status_code == 404
-    assert answer.json == {
-        "error": "No queue found for model 'nope'",
-        "available_models": ["llama2"],
-    }
 
 
 def test_only_administrators_see_the_lists_in_the_configuration() -> None:

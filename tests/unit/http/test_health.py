@@ -8,11 +8,13 @@ from ogp.core.clock import SystemClock
 from ogp.core.types import Route
 from ogp.guard.engine import GuardEngine
 from ogp.http.health import HealthReport
-from ogp.queueing.manager import QueueManager
+from ogp.queueing.learned import LearnedParallel
+from ogp.queueing.limits import ConfiguredLimits
+from ogp.queueing.report import QueueReport
 from ogp.routing.health import HealthMonitor, ServerStatus
 from ogp.routing.router import UpstreamRouter
-from ogp.settings.schema import QueueSettings, Settings
-from ogp.state.memory import MemorySlotTable
+from ogp.settings.schema import Settings
+from ogp.state.memory import MemorySlotTable, MemoryTallyBook
 
 ROUTE = Route("ollama", "http://user:hidden@10.1.2.3:11434")
 SOUND = AuditStatus(
@@ -30,13 +32,16 @@ class Sources:
         monitor = HealthMonitor([ROUTE], interval_s=60, clock=clock)
         monitor.statuses = lambda: {"ollama": self.server}  # type: ignore[method-assign]
         settings = Settings.model_validate({"access": {"ip_allow": "10.0.0.0/8"}})
+        configured = ConfiguredLimits(settings.queue, parallel=2)
+        self.table = MemorySlotTable(clock, batch_patience_s=60)
+        self.book = MemoryTallyBook(clock)
+        learned = LearnedParallel(settings.queue, configured, self.table, clock)
+        self.queues = QueueReport(configured, self.table, self.book, clock, learned=learned)
         self.guard = GuardEngine(settings, clock)
         self.report = HealthReport(
             settings,
             clock,
-            queues=QueueManager(
-                QueueSettings(), MemorySlotTable(), clock, parallel=2, max_waiting_total=9
-            ),
+            queues=self.queues,
             monitor=monitor,
             router=UpstreamRouter([ROUTE]),
             audit=lambda: self.audit,
@@ -60,7 +65,8 @@ def test_the_documented_fields_are_there(sources: Sources) -> None:
     document = sources.report()
     assert datetime.fromisoformat(document["timestamp"]).tzinfo is not None
     assert set(document["concurrency"]) == {
-        "default_parallel", "default_queue_limit", "total_models", "memory"
+        "default_parallel", "default_queue_limit", "total_models", "active", "waiting", "status",
+        "memory",
     }  # fmt: skip
     assert {"total_gb", "available_gb", "used_gb", "percent", "recommended_parallel"} <= set(
         document["concurrency"]["memory"]
@@ -69,6 +75,14 @@ def test_the_documented_fields_are_there(sources: Sources) -> None:
     assert document["whitelist"] == {"enabled": False, "count": 1}
     assert document["servers"]["ollama"]["response_time_ms"] == 1.5
     assert document["performance"]["in_flight"] == 0
+
+
+def test_queues_in_trouble_are_told_without_names_of_models(sources: Sources) -> None:
+    for _ in range(10):
+        sources.book.rejected("secret-model")
+    document = sources.report()
+    assert document["concurrency"]["status"] == "critical"
+    assert "secret-model" not in str(document)
 
 
 def test_a_server_that_is_down_degrades_the_service_and_is_named(sources: Sources) -> None:
@@ -105,3 +119,20 @@ def test_no_address_and_no_secret_is_shown(sources: Sources) -> None:
     text = str(sources.report())
     for hidden in ("10.1.2.3", "hidden", "10.0.0.0"):
         assert hidden not in text
+
+
+def test_a_canary_that_was_missed_is_the_first_thing_told(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = "secrets (input, ollama): a known bad sample passed"
+    monkeypatch.setattr(sources.guard.canaries, "missed", lambda: [missed])
+    sources.server = ServerStatus(healthy=False)
+    document = sources.report()
+    assert document["status"] == "guard_degraded"
+    assert f"guard canary {missed}" in document["problems"]
+    assert document["guards"]["canaries"]["last_missed"] == [missed]
+
+
+def test_canaries_are_told_before_their_first_round(sources: Sources) -> None:
+    canaries = sources.report()["guards"]["canaries"]
+    assert (canaries["runs"], canaries["misses"], canaries["last_run"]) == (0, 0, None)
