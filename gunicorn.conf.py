@@ -91,10 +91,11 @@ def check_and_tell(arbiter: Arbiter) -> None:
 def tell_consequences(arbiter: Arbiter) -> None:
     """Say what follows from the settings and may surprise."""
     server = settings.server
-    if server.workers > 1:
+    if server.workers > 1 and settings.state.backend == "memory":
         arbiter.log.warning(
-            "%s workers: slots, queues and limits count in each worker by itself until workers "
-            "share their state; the upstream may see %s times as many requests at once",
+            "state.backend is memory: slots, queues and their figures count in each of %s workers "
+            "by itself, so the upstream may see %s times as many requests at once; "
+            "state.backend local shares them",
             server.workers,
             server.workers,
         )
