@@ -14,11 +14,8 @@ from ogp.auth.verifier import TokenVerifier
 from ogp.core.clock import Clock, SystemClock
 from ogp.core.slots import SlotTable, TallyBook
 from ogp.core.types import Route
-from ogp.dialects.anthropic import AnthropicDialect
 from ogp.dialects.base import Dialect
-from ogp.dialects.ollama import OllamaDialect
-from ogp.dialects.openai import OpenAIDialect
-from ogp.dialects.responses import ResponsesDialect
+from ogp.dialects.coverage import DIALECTS
 from ogp.gateway import Gateway
 from ogp.guard.engine import GuardEngine
 from ogp.http.admin import CacheCleanupResource, CacheClearResource
@@ -190,15 +187,9 @@ class Services:
 
 
 def all_dialects(settings: Settings) -> tuple[Dialect, ...]:
-    """Every client language; the first one's errors are used where no route tells which."""
-    kinds: tuple[Callable[..., Dialect], ...] = (
-        OllamaDialect,
-        OpenAIDialect,
-        ResponsesDialect,
-        AnthropicDialect,
-    )
+    """Every client language, made for these limits."""
     most = settings.upstream.max_response_bytes
-    return tuple(kind(settings.limits, max_document_bytes=most) for kind in kinds)
+    return tuple(kind(settings.limits, max_document_bytes=most) for kind in DIALECTS)
 
 
 @dataclass(frozen=True, slots=True)
