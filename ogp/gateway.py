@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ogp.admission.fields import FieldPolicy
 from ogp.core.chunks import gathered, primed
+from ogp.core.details import details_of
 from ogp.core.errors import UpstreamError
 from ogp.core.exchange import Exchange
 from ogp.core.ports import AuditLog, InputGuard, OutputGuard, Router, SlotQueue, Turn, Upstreams
@@ -71,7 +72,7 @@ class Gateway:
         candidates = self._router.candidates(request.model)
 
         def report(verdict: Verdict) -> None:
-            exchange.note(guard_input=verdict.summary(), guard_input_details=verdict.details())
+            exchange.note(guard_input=verdict.summary(), guard_input_details=details_of(verdict))
 
         dialect = self._dialects[request.dialect]
         request = self._input_guard.scan(request, principal, dialect, report)
@@ -119,7 +120,7 @@ class Gateway:
         exchange.note(first_byte_ms=exchange.elapsed_ms(), response_status=response.status)
 
         def report(verdict: Verdict) -> None:
-            exchange.note(guard_output=verdict.summary(), guard_output_details=verdict.details())
+            exchange.note(guard_output=verdict.summary(), guard_output_details=details_of(verdict))
 
         principal, guard = passage.principal, self._output_guard
         reads = guard.reads(request, principal)

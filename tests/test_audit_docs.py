@@ -12,6 +12,7 @@ import pytest
 
 from ogp.audit.jobs import RowJobs
 from ogp.audit.rows import LENGTHS
+from ogp.core.details import details_of
 from ogp.core.types import AuditRecord, AuditState, GuardState, Outcome, ScannerResult, Verdict
 from ogp.storage.engine import Database
 from ogp.storage.migrate import migrate
@@ -48,11 +49,13 @@ SERVED = AuditRecord(
     response_bytes=5000,
     guard_input=GuardState.CLEAN,
     guard_output=GuardState.CLEAN,
-    guard_input_details=Verdict(
-        GuardState.CLEAN,
-        (ScannerResult("prompt_injection", passed=True, score=0.25, elapsed_ms=30.5),),
-        configuration="5f1c0a9be27d",
-    ).details(),
+    guard_input_details=details_of(
+        Verdict(
+            GuardState.CLEAN,
+            (ScannerResult("prompt_injection", passed=True, score=0.25, elapsed_ms=30.5),),
+            configuration="5f1c0a9be27d",
+        )
+    ),
 )
 UNSEEN = replace(SERVED, guard_input_details=None)
 CONFIGURATION = (

@@ -1,14 +1,11 @@
 """A verdict as JSON for the audit log: bounded, numbers and names only, never text."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from ogp.core.types import ScannerResult, Verdict
+from ogp.core.types import GuardState, ScannerResult, Verdict
 
 MAX_DETAILS_CHARS = 4_000
 """Longest text; about 60 scanners fit."""
@@ -16,8 +13,16 @@ ROOM_FOR_NOTES = 100
 """Characters for what is left out, and for the brackets of the lists."""
 
 
-def details_of(verdict: Verdict) -> str:
-    """What each scanner said, see `Verdict.details`."""
+def details_of(verdict: Verdict) -> str | None:
+    """What each scanner said, at most 4,000 characters; None if no scanner looked.
+
+    `{"configuration": ID, "cached": false, "scanners": {NAME: {"passed": true, "score": 0.013,
+    "ms": 1.2}}, "unscanned": ["images"]}`. Of a scanner also `flagged: true` or the number of
+    pieces `redacted`; of one that failed `error`, its kind, and no score. What a scanner was not
+    shown is no entry. Where the room is not enough, `left_out` counts missing entries.
+    """
+    if verdict.state in (GuardState.NOT_SCANNED, GuardState.OFF):
+        return None
     text = _dumps(_heading(verdict) | _lists(verdict.results, verdict.unscanned))
     return text if len(text) <= MAX_DETAILS_CHARS else _cut(verdict)
 

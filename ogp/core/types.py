@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ogp.core.details import details_of
-
 
 class Role(StrEnum):
     """What a principal may do."""
@@ -182,17 +180,6 @@ class Verdict:
     def redacted(self) -> tuple[ScannerResult, ...]:
         """The scanners that took something out of the text."""
         return tuple(result for result in self.results if result.redacted)
-
-    def details(self) -> str | None:
-        """JSON for the audit log, at most 4,000 characters; None if no scanner looked.
-
-        `{"configuration": ID, "cached": false, "scanners": {NAME: {"passed": true, "score": 0.013,
-        "ms": 1.2}}, "unscanned": ["images"]}`. Of a scanner also `flagged: true` or the number of
-        pieces `redacted`; of one that failed `error`, its kind, and no score. What a scanner was
-        not shown is no entry. Where the room is not enough, `left_out` counts missing entries.
-        """
-        looked = self.state not in (GuardState.NOT_SCANNED, GuardState.OFF)
-        return details_of(self) if looked else None
 
     def summary(self) -> str:
         """Text for the audit log: `clean`, `blocked:ban_substrings`, `error:secrets`, `off`.

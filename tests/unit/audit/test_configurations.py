@@ -8,6 +8,7 @@ import pytest
 from ogp.audit.configurations import ConfigurationRows
 from ogp.audit.jobs import RowJobs, nothing
 from ogp.core.clock import SystemClock
+from ogp.core.details import details_of
 from ogp.core.types import AuditRecord, GuardState, ScannerResult, Verdict
 from ogp.storage.engine import Database
 from ogp.storage.tables import Table
@@ -37,7 +38,7 @@ class Source:
 
 def details(configuration: str, scanner: str = "secrets") -> str | None:
     result = ScannerResult(scanner, passed=True)
-    return Verdict(GuardState.CLEAN, (result,), configuration=configuration).details()
+    return details_of(Verdict(GuardState.CLEAN, (result,), configuration=configuration))
 
 
 def scanned(one: str | None = ONE, other: str | None = None) -> AuditRecord:

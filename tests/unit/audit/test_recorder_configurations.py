@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ogp.core.details import details_of
 from ogp.core.errors import AuditUnavailableError
 from ogp.core.types import AuditRecord, GuardState, Verdict
 from tests.support.audited import ENDED, PATIENCE_S, STARTED, Service
@@ -40,12 +41,12 @@ def service(tmp_path: Path, source: Source) -> Iterator[Service]:
 
 
 def with_input(record: AuditRecord, name: str = ONE) -> AuditRecord:
-    details = Verdict(GuardState.CLEAN, configuration=name).details()
+    details = details_of(Verdict(GuardState.CLEAN, configuration=name))
     return replace(record, guard_input_details=details)
 
 
 def with_output(record: AuditRecord, name: str = OTHER) -> AuditRecord:
-    details = Verdict(GuardState.CLEAN, configuration=name).details()
+    details = details_of(Verdict(GuardState.CLEAN, configuration=name))
     return replace(record, guard_output_details=details)
 
 

@@ -18,6 +18,7 @@ from ogp.audit.scores import (
     is_key,
 )
 from ogp.core.clock import SystemClock
+from ogp.core.details import details_of
 from ogp.core.types import AuditRecord, GuardState, ScannerResult, Verdict
 from ogp.storage.engine import Database
 from ogp.storage.tables import Table
@@ -59,7 +60,7 @@ def verdict(*results: ScannerResult, **fields: Any) -> Verdict:
 
 def add(database: Database, verdict: Verdict, direction: str = "input", **fields: Any) -> None:
     noted = {f"guard_{direction}": verdict.summary()}
-    noted[f"guard_{direction}_details"] = verdict.details()
+    noted[f"guard_{direction}_details"] = details_of(verdict)
     with database.write() as connection:
         RowJobs().finish(replace(ROW, **(noted | fields)), "p")(connection)
 

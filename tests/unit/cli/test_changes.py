@@ -21,6 +21,7 @@ from ogp.cli.changes import (
     change_of,
     changes_in,
 )
+from ogp.core.details import details_of
 from ogp.core.types import AuditRecord, GuardState, ScannerResult, Verdict
 from ogp.storage.engine import Database
 from ogp.storage.tables import Table
@@ -176,7 +177,7 @@ def queries(tmp_path: Path) -> Iterator[ScoreQueries]:
         created_at=SINCE.timestamp(),
         username="alice",
         guard_input=verdict.summary(),
-        guard_input_details=verdict.details(),
+        guard_input_details=details_of(verdict),
     )
     with database.write() as connection:
         Table.metadata.create_all(connection)

@@ -18,6 +18,7 @@ from ogp.audit.jobs import RowJobs
 from ogp.cli import whatif as module
 from ogp.cli.main import main
 from ogp.cli.whatif import parse_since
+from ogp.core.details import details_of
 from ogp.core.types import AuditRecord, GuardState, ScannerResult, Verdict
 from ogp.storage.engine import Database
 from ogp.storage.migrate import migrate
@@ -58,7 +59,7 @@ def add(
                 created_at=time() - 86_400 * days_ago,
                 username=user,
                 guard_input=verdict.summary(),
-                guard_input_details=verdict.details(),
+                guard_input_details=details_of(verdict),
             )
             RowJobs().finish(replace(record), "p")(connection)
     database.stop()

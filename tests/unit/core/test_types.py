@@ -1,5 +1,6 @@
 import pytest
 
+from ogp.core.details import details_of
 from ogp.core.types import GuardState, ScannerResult, Verdict, canonical_model
 
 
@@ -44,12 +45,12 @@ def test_clean_verdict_has_a_bare_summary() -> None:
 
 @pytest.mark.parametrize("state", [GuardState.OFF, GuardState.NOT_SCANNED])
 def test_where_no_scanner_looked_there_are_no_details(state: GuardState) -> None:
-    assert Verdict(state, unscanned=("images",)).details() is None
+    assert details_of(Verdict(state, unscanned=("images",))) is None
 
 
 @pytest.mark.parametrize("state", [GuardState.CLEAN, GuardState.BLOCKED, GuardState.ERROR])
 def test_where_scanners_looked_there_are_details(state: GuardState) -> None:
-    assert Verdict(state, configuration="ab12").details() == (
+    assert details_of(Verdict(state, configuration="ab12")) == (
         '{"configuration":"ab12","cached":false,"scanners":{}}'
     )
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from ogp.core.clock import SystemClock
+from ogp.core.details import details_of
 from ogp.core.errors import PromptBlockedError, ResponseBlockedError
 from ogp.core.ports import Report, TextRewriter
 from ogp.core.types import (
@@ -288,7 +289,7 @@ def test_a_remembered_verdict_names_its_configuration_and_keeps_its_scores() -> 
     reports: list[Verdict] = []
     for _ in range(2):
         variants.scan(PROMPT, Principal("carol", USER), Rewriter(), reports.append)
-    first, second = (orjson.loads(report.details() or "") for report in reports)
+    first, second = (orjson.loads(details_of(report) or "") for report in reports)
     assert (first["cached"], second["cached"]) == (False, True)
     assert first["configuration"] == second["configuration"]
     assert first["configuration"] in variants.configurations()
