@@ -208,6 +208,8 @@ def test_random_aborts_leak_nothing(proxy: Proxy, upstream: DemoServer) -> None:
     worker = proxy.worker()
     proxy.get("/health")
     files_before = worker.num_fds()
+    with asking(proxy, "hang-prefill"):  # the others may all leave before they get so far
+        assert upstream.wait_for(lambda: upstream.active() == 1, WAIT_S)
     clients = [Aborter(proxy, seed) for seed in range(10)]
     threads = [Thread(target=client.run, args=(ABORTS // 10,)) for client in clients]
     for thread in threads:
