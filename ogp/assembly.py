@@ -12,8 +12,8 @@ from ogp.audit.recorder import AuditRecorder
 from ogp.auth.open_door import OpenDoor
 from ogp.auth.verifier import TokenVerifier
 from ogp.core.clock import Clock, SystemClock
+from ogp.core.ports import ServerBook
 from ogp.core.slots import SlotTable, TallyBook
-from ogp.core.types import Route
 from ogp.dialects.base import Dialect
 from ogp.dialects.coverage import DIALECTS
 from ogp.gateway import Gateway
@@ -36,16 +36,17 @@ from ogp.http.queues import (
     QueueUpdateResource,
 )
 from ogp.http.scope import ExchangeScope
+from ogp.http.servers import RouteExplainResource, ServersResource, ServerStateResource
 from ogp.queueing.parallelism import memory_report
 from ogp.queueing.queues import Queues
-from ogp.routing.health import HealthMonitor
-from ogp.routing.router import UpstreamRouter
+from ogp.routing.fleet import Fleet
 from ogp.settings.problems import Problem, SettingsError
 from ogp.settings.schema import Settings
 from ogp.state.local import LocalSlotTable
 from ogp.state.local_store import LocalStore
 from ogp.state.local_tallies import LocalTallyBook
 from ogp.state.memory import MemorySlotTable, MemoryTallyBook
+from ogp.state.server_states import LocalServerBook, MemoryServerBook
 from ogp.storage.engine import Database
 from ogp.storage.model_limits import ModelLimitsStore
 from ogp.storage.writer import GroupCommitWriter
@@ -88,11 +89,7 @@ class Services:
             ModelLimitsStore(self._database, self._writer),
         )
         self._watcher = ClientWatcher()
-        routes = (Route("ollama", settings.upstream.url.rstrip("/")),)
-        self._monitor = HealthMonitor(
-            routes, interval_s=settings.upstream.health_interval_s, clock=clock
-        )
-        self._router = UpstreamRouter(routes)
+        self._fleet = Fleet(settings, self._state.servers, clock)
         self._upstreams = UpstreamClient(settings.upstream, max_connections=settings.threads)
         self._started: list[Callable[[], None]] = []
         self.app = self._build()
@@ -106,13 +103,17 @@ class Services:
             (self._state.start, self._state.stop),
             (self._engine.start, self._engine.stop),
             (self._watcher.start, self._watcher.stop),
-            (self._monitor.start, self._monitor.stop),
+            (self._fleet.start, self._fleet.stop),
         ):
             start()
             self._started.append(stop)
         self._started.append(self._upstreams.stop)
         self._queues.live.start()
-        log.info("started", upstream_servers=len(self._monitor.statuses()))
+        log.info("started", upstream_servers=len(self._fleet.servers))
+
+    def refuse_waiting(self) -> None:
+        """Refuse who still waits in a queue: this process ends before its turn can come."""
+        self._queues.manager.close()
 
     def stop(self) -> None:
         """Give everything back, last in, first out. What waits for the audit log is written."""
@@ -126,11 +127,11 @@ class Services:
         gateway = Gateway(
             dialects={dialect.name: dialect for dialect in self._dialects},
             policy=FieldPolicy(access.allow_restricted_fields, access.allow_model_management),
-            router=self._router,
+            router=self._fleet.router,
             input_guard=engine.input,
             queue=self._queues.manager,
             audit=self._audit,
-            upstreams=self._upstreams,
+            upstreams=self._fleet.listing_for(self._upstreams),
             output_guard=engine.output,
             max_answer_bytes=settings.upstream.max_response_bytes,
             keepalive_s=settings.queue.keepalive_s,
@@ -139,8 +140,7 @@ class Services:
             settings,
             clock,
             queues=self._queues.report,
-            monitor=self._monitor,
-            router=self._router,
+            fleet=self._fleet,
             audit=self._audit.status,
             guard=engine,
         )
@@ -172,7 +172,7 @@ class Services:
         statistics = {"/queue/stats": QueueStatsResource(queues.report)}
         return {
             **(statistics if settings.queue.stats_enabled else {}),
-            "/": RootResource(self._monitor.any_up),
+            "/": RootResource(self._fleet.monitor.any_up),
             "/up": PublicReportResource(lambda: {"status": "up"}),
             "/health": PublicReportResource(health),
             "/ready": ReadyResource(health.obstacles),
@@ -183,6 +183,9 @@ class Services:
             "/admin/queue/reset": QueueResetResource(queues.report, limits),
             "/admin/cache/clear": CacheClearResource(self._engine.cache),
             "/admin/cache/cleanup": CacheCleanupResource(self._engine.cache),
+            "/admin/servers": ServersResource(self._fleet),
+            "/admin/servers/{name}": ServerStateResource(self._fleet, limits),
+            "/admin/route/explain": RouteExplainResource(self._fleet, limits),
         }
 
 
@@ -198,6 +201,7 @@ class SharedState:
 
     table: SlotTable
     book: TallyBook
+    servers: ServerBook
     start: Callable[[], None] = lambda: None
     stop: Callable[[], None] = lambda: None
 
@@ -207,7 +211,8 @@ def shared_state(settings: Settings, clock: Clock) -> SharedState:
     patience_s = settings.queue.batch_patience_s
     if settings.state.backend == "memory":
         own = MemorySlotTable(clock, batch_patience_s=patience_s)
-        return SharedState(own, MemoryTallyBook(clock, MODELS_REMEMBERED, counts=own.counts))
+        tallies = MemoryTallyBook(clock, MODELS_REMEMBERED, counts=own.counts)
+        return SharedState(own, tallies, MemoryServerBook())
     store = LocalStore(settings.state.directory or settings.data_dir / "run")
     table = LocalSlotTable(store, clock, batch_patience_s=patience_s)
     book = LocalTallyBook(store, clock, MODELS_REMEMBERED)
@@ -220,7 +225,7 @@ def shared_state(settings: Settings, clock: Clock) -> SharedState:
         table.stop()
         store.stop()
 
-    return SharedState(table, book, start, stop)
+    return SharedState(table, book, LocalServerBook(store), start, stop)
 
 
 def check(settings: Settings) -> None:

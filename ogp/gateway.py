@@ -5,7 +5,7 @@ server comes after the wait, when the load it looks at is fresh. The audit row i
 the first byte goes upstream. Everything borrowed is entered on the exchange and given back there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ogp.admission.fields import FieldPolicy
@@ -13,8 +13,9 @@ from ogp.core.chunks import gathered, primed
 from ogp.core.details import details_of
 from ogp.core.errors import UpstreamError
 from ogp.core.exchange import Exchange
+from ogp.core.failover import first_answer
 from ogp.core.ports import AuditLog, InputGuard, OutputGuard, Router, SlotQueue, Turn, Upstreams
-from ogp.core.types import Answer, AnswerEvent, InferenceRequest, Outcome, Principal, Route, Verdict
+from ogp.core.types import Answer, AnswerEvent, InferenceRequest, Outcome, Principal, Verdict
 from ogp.dialects.base import Dialect
 
 
@@ -25,7 +26,6 @@ class Passage:
     request: InferenceRequest
     principal: Principal
     dialect: Dialect
-    candidates: Sequence[Route]
     exchange: Exchange
 
 
@@ -69,14 +69,14 @@ class Gateway:
             GatewayError: the refusal to render; nothing of an answer has been sent by then.
         """
         self._policy.check(request, principal)
-        candidates = self._router.candidates(request.model)
+        self._router.candidates(request)  # refuses what no server could take
 
         def report(verdict: Verdict) -> None:
             exchange.note(guard_input=verdict.summary(), guard_input_details=details_of(verdict))
 
         dialect = self._dialects[request.dialect]
         request = self._input_guard.scan(request, principal, dialect, report)
-        passage = Passage(request, principal, dialect, candidates, exchange)
+        passage = Passage(request, principal, dialect, exchange)
         if not request.queued:
             return self._forward(passage)
         turn = exchange.enter(
@@ -113,10 +113,10 @@ class Gateway:
     def _forward(self, passage: Passage) -> Answer:
         """Send a request whose turn it is, and hand back its answer."""
         request, exchange, dialect = passage.request, passage.exchange, passage.dialect
-        route = exchange.enter(self._router.lease(passage.candidates))
-        exchange.note(server_used=route.name)
+        lease = exchange.enter(self._router.lease(request))
+        exchange.note(server_used=lease.route.name)
         exchange.note(row_id=self._audit.begin(exchange.record).row_id)
-        response = exchange.enter(self._upstreams.send(request, route, exchange))
+        response = first_answer(self._upstreams, request, lease, exchange)
         exchange.note(first_byte_ms=exchange.elapsed_ms(), response_status=response.status)
 
         def report(verdict: Verdict) -> None:
@@ -126,10 +126,11 @@ class Gateway:
         reads = guard.reads(request, principal)
         events = dialect.events(request, response.chunks, texts=reads)
         chunks = self._sent(guard.filter(request, principal, dialect, events, report), passage)
+        headers = {**response.headers, "x-ogp-route": lease.told}
         if response.streamed:
-            return Answer(response.status, response.headers, chunks=primed(chunks))
-        body = gathered(chunks, max_bytes=self._max_answer_bytes, server=route.name)
-        return Answer(response.status, response.headers, body=body)
+            return Answer(response.status, headers, chunks=primed(chunks))
+        body = gathered(chunks, max_bytes=self._max_answer_bytes, server=lease.route.name)
+        return Answer(response.status, headers, body=body)
 
     def _sent(self, events: Iterator[AnswerEvent], passage: Passage) -> Iterator[bytes]:
         """Unwrap the events and note what the record wants of them."""

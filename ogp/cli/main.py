@@ -13,9 +13,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "config": ("ogp.cli.config:config", "Check and show the configuration."),
         "users": ("ogp.cli.users:users", "Create, list and change users and their tokens."),
         "guard": ("ogp.cli.guard:guard", "Try the guard on texts, show its scanners."),
+        "queue": ("ogp.cli.queue:queue", "Watch the queues of a running service, set limits."),
+        "servers": ("ogp.cli.servers:servers", "Show the servers behind us, take them out, back."),
+        "route": ("ogp.cli.servers:route", "Explain which server gets a model's requests."),
         "coverage": (
             "ogp.cli.coverage:coverage_command",
             "Show every route, who may call it and what the guard reads.",
+        ),
+        "doctor": (
+            "ogp.cli.doctor:doctor",
+            "Check a running deployment, with what stands in front of it.",
         ),
         "setup": ("ogp.cli.setup:setup", "Prepare the data directory and the first token."),
         "demo": ("ogp.demo.__main__:main", "Run the scriptable stand-in for an Ollama server."),

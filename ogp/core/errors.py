@@ -1,6 +1,7 @@
 """Refusals. Each knows its HTTP status and its stable code; `http/errors.py` alone renders them."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from ogp.core.types import Verdict
@@ -229,12 +230,28 @@ class RequestTimeoutError(GatewayError):
         )
 
 
+class ModelNotFoundError(GatewayError):
+    """No server has the model; the facts hold what is known of each."""
+
+    status = 404
+    code = "model_not_found"
+
+
 class NoUpstreamError(GatewayError):
-    """No configured server may take this request."""
+    """No configured server may take this request; the facts hold the reason of each."""
 
     status = 503
     code = "no_upstream"
     retry_after_s = 5.0
+
+
+class Refused(StrEnum):
+    """Why a server took nothing of a request, so that another one may."""
+
+    AWAY = "away"
+    """No connection, or a kept one that it had closed."""
+    BUSY = "busy"
+    """It said 503."""
 
 
 class UpstreamError(GatewayError):
@@ -242,6 +259,11 @@ class UpstreamError(GatewayError):
 
     status = 502
     code = "upstream_error"
+
+    def __init__(self, message: str, *, refused: Refused | None = None, **facts: Any) -> None:
+        """Keep why the server took nothing of the request; None where it may have begun."""
+        super().__init__(message, **facts)
+        self.refused = refused
 
 
 class StateUnavailableError(GatewayError):

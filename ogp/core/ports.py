@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from ogp.core.errors import GatewayError
 from ogp.core.exchange import Cancellation, Exchange
 from ogp.core.types import (
     AnswerEvent,
@@ -157,19 +158,56 @@ class SlotQueue(Protocol):
         ...
 
 
-class Router(Protocol):
-    """Knows which servers could serve a model, and which is best right now."""
+class Lease(Protocol):
+    """A request's server, counted as in flight there."""
 
-    def candidates(self, model: str) -> Sequence[Route]:
-        """Servers that could take the request, best first.
+    @property
+    def route(self) -> Route:
+        """Where to send it now."""
+        ...
 
-        Raises:
-            NoUpstreamError: there is none.
+    @property
+    def told(self) -> str:
+        """Why it is this server, for the answer's `X-OGP-Route`."""
+        ...
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether another server could take the request if this one does not."""
+        ...
+
+    def failed(self, error: GatewayError) -> None:
+        """The server gave no first byte: go on to the next, or raise `error`.
+
+        Only what no server has begun goes on: a generation that may have started is never
+        replayed.
         """
         ...
 
-    def lease(self, candidates: Sequence[Route]) -> AbstractContextManager[Route]:
-        """Choose one and count the request as in flight there for the body of the `with`."""
+    def answered(self) -> None:
+        """The first byte is in hand."""
+        ...
+
+
+class Router(Protocol):
+    """Knows which servers could serve a request, and which is best right now."""
+
+    def candidates(self, request: InferenceRequest) -> Sequence[Route]:
+        """Servers that could take the request.
+
+        Raises:
+            ModelNotFoundError: none has the model.
+            NoUpstreamError: none can take it; the error says why, for each.
+            InvalidRequestError: it asks for a server that does not exist.
+        """
+        ...
+
+    def lease(self, request: InferenceRequest) -> AbstractContextManager[Lease]:
+        """Choose one and count the request as in flight there for the body of the `with`.
+
+        Raises:
+            ModelNotFoundError, NoUpstreamError: meanwhile there is none.
+        """
         ...
 
 
@@ -177,15 +215,40 @@ class Upstreams(Protocol):
     """Sends requests to servers."""
 
     def send(
-        self, request: InferenceRequest, route: Route, exchange: Exchange
+        self,
+        request: InferenceRequest,
+        route: Route,
+        exchange: Exchange,
+        *,
+        has_spare: bool = False,
     ) -> AbstractContextManager[UpstreamResponse]:
         """Send, and wait for the first byte of the answer; the connection is given back at exit.
 
+        Args:
+            has_spare: raise for a 503 rather than hand it on: another server may say better.
+
         Raises:
-            UpstreamError: no connection, or it broke before the first byte.
+            UpstreamError: no connection, or it broke before the first byte; `refused` tells
+                whether another server may take the request.
             RequestTimeoutError: no first byte before the exchange's deadline.
             ClientGoneError: the client left meanwhile.
         """
+        ...
+
+
+class ServerBook(Protocol):
+    """What administrators want of servers, shared by all that serve."""
+
+    def server_states(self) -> Mapping[str, str]:
+        """State by server, of those whose state was changed.
+
+        Raises:
+            StateUnavailableError: nobody can say now.
+        """
+        ...
+
+    def set_server_state(self, name: str, state: str) -> None:
+        """Change one; errors as above."""
         ...
 
 

@@ -127,6 +127,8 @@ class InferenceRequest:
     """Fields that blind the guard (`raw`, `template`, ...); refused for ordinary users."""
     priority: Priority | None = None
     """Class in the queue that the client asks for."""
+    server: str | None = None
+    """The server that an administrator asks for; None leaves it to the rules."""
     vault: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Placeholder -> what it stands for, of this request alone; put back into the answer."""
 

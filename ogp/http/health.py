@@ -11,8 +11,7 @@ from ogp.core.errors import StateUnavailableError
 from ogp.guard.engine import GuardEngine
 from ogp.queueing.parallelism import memory_report
 from ogp.queueing.report import QueueReport
-from ogp.routing.health import HealthMonitor
-from ogp.routing.router import UpstreamRouter
+from ogp.routing.fleet import Fleet
 from ogp.settings.schema import Settings
 
 SERVER_WORDS = {True: "healthy", False: "unhealthy", None: "unknown"}
@@ -27,14 +26,13 @@ class HealthReport:
         clock: Clock,
         *,
         queues: QueueReport,
-        monitor: HealthMonitor,
-        router: UpstreamRouter,
+        fleet: Fleet,
         audit: Callable[[], AuditStatus],
         guard: GuardEngine,
     ) -> None:
         """Keep the sources."""
         self._settings, self._clock = settings, clock
-        self._queues, self._monitor, self._router = queues, monitor, router
+        self._queues, self._fleet = queues, fleet
         self._audit, self._guard = audit, guard
         self._since = clock.monotonic()
 
@@ -45,7 +43,7 @@ class HealthReport:
         problems = [
             f"server {name} is down"
             for name, server in servers.items()
-            if server["status"] == "unhealthy"
+            if server["status"] == "unhealthy" and server["state"] == "enabled"
         ]
         if not audit.available:
             problems.append("audit log cannot be written")
@@ -63,7 +61,7 @@ class HealthReport:
             "cache": self._guard.describe_cache(),
             "performance": {
                 "uptime_seconds": round(self._clock.monotonic() - self._since, 1),
-                "in_flight": sum(self._router.active().values()),
+                "in_flight": sum(self._fleet.router.active().values()),
                 "waiting": self._queues.waiting,
             },
             "whitelist": {
@@ -106,11 +104,18 @@ class HealthReport:
         }
 
     def _servers(self) -> dict[str, dict[str, Any]]:
-        return {
-            name: {
-                "status": SERVER_WORDS[status.healthy],
+        """Of each server what may be told to everybody: neither addresses nor models."""
+        found = {}
+        for known, status, active in self._fleet.overview():
+            healthy = status.healthy if status.is_up else False
+            found[known.server.name] = {
+                "status": SERVER_WORDS[healthy],
                 "response_time_ms": status.response_time_ms,
+                "priority": known.server.priority,
+                "max_memory_gb": known.server.max_memory_gb,
                 "error": status.error,
+                "state": str(known.state),
+                "breaker": str(status.breaker.state),
+                "active": active,
             }
-            for name, status in self._monitor.statuses().items()
-        }
+        return found

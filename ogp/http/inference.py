@@ -21,6 +21,7 @@ from ogp.gateway import Gateway
 from ogp.http.body import discard_rest, read_body, upload_of
 from ogp.http.middleware import Access
 from ogp.http.scope import exchange_of
+from ogp.http.servers import asked_server
 from ogp.http.streaming import AnswerStream
 from ogp.queueing.claims import PRIORITY_HEADER
 from ogp.settings.schema import LimitSettings
@@ -73,6 +74,7 @@ class OperationResource:
         principal = exchange.principal
         if principal is None:
             raise AssertionError("the token middleware lets nobody in without a principal")
+        request = replace(request, server=asked_server(req, request, principal))
         answer = self._gateway.handle(request, principal, exchange)
         self._answer(resp, answer, request, exchange)
 

@@ -7,6 +7,15 @@ RENAMED: Mapping[str, str] = {
     "connection_timeout": "upstream.connect_timeout_s",
     "read_timeout": "upstream.idle_timeout_s",
     "health_check_interval": "upstream.health_interval_s",
+    "routing_strategy": "routing.strategy",
+    "assignment_fallback": "routing.assignment_fallback",
+    "server_busy_threshold_ms": "routing.busy_threshold_ms",
+    "model_info_timeout": "routing.listing_timeout_s",
+    "model_config.explicit_assignments": "routing.assignments",
+    "model_config.memory_overrides": "routing.memory_overrides",
+    "model_config.memory_patterns": "routing.memory_patterns",
+    "model_config.default_memory_gb": "routing.default_memory_gb",
+    "model_config.cache_ttl_seconds": "routing.cache_ttl_s",
     "proxy_host": "server.host",
     "proxy_port": "server.port",
     "workers": "server.workers",
@@ -46,6 +55,7 @@ MOVED_SECTIONS: Mapping[str, str] = {
     "input_scanners": "guard.input_scanners",
     "output_scanners": "guard.output_scanners",
     "concurrency": "concurrency",
+    "model_config": "model_config",
 }
 """Sections under an old name -> where their keys are looked up. `concurrency` is also a number."""
 
@@ -125,13 +135,7 @@ LATER: frozenset[str] = frozenset(
         "rate_limit_per_hour",
         "rate_limit_burst",
         "security",
-        "servers",
         "external_hosts",
-        "model_config",
-        "routing_strategy",
-        "assignment_fallback",
-        "server_busy_threshold_ms",
-        "model_info_timeout",
         "performance_monitoring",
         "dashboard",
     }
@@ -157,6 +161,7 @@ LATER_ENVIRONMENT: frozenset[str] = frozenset(
 """Environment variables of planned functions: accepted, with a notice."""
 
 NO_EFFECT: Mapping[str, str] = {
+    "model_config.cache_model_info": "what servers list is always kept; see routing.cache_ttl_s",
     "logging.format": "log lines are always JSON",
     "scan_fail_fast": "a block always ends the scan",
     "use_local_models": "models are read from guard.models.path, never downloaded",

@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 from ogp.core.types import Role
 from ogp.settings.guard_schema import RegexSettings
 from ogp.settings.keys import all_keys
+from ogp.settings.name_pattern import NamePattern
 from ogp.settings.queue_schema import QueueSettings
-from ogp.settings.schema import Settings
+from ogp.settings.redact import shown_value
+from ogp.settings.routing_schema import SERVER_NAME
+from ogp.settings.schema import DEFAULT_URL, Settings
 
 GUARDED_PREFIXES = ("/api", "/v1", "/admin")
 RESTRICTED_FIELDS = (
@@ -26,11 +29,18 @@ RESTRICTED_FIELDS = (
     "documents",
 )
 MAX_PHRASE_CHARS = 200
+EVERY_SERVER = "all"
+"""Stands for all servers where one may be named, so that none may be called so."""
+ONLY_SERVER = ("ollama",)
+"""What the server of `upstream.url` is called."""
+PLAIN_HOST = re.compile(r"[A-Za-z0-9_.:%-]+")
 
 
 def mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
     """Key and sentence of each value that cannot work."""
-    yield from _url(settings)
+    yield from _url("upstream.url", settings.upstream.url)
+    yield from _servers(settings)
+    yield from _routing(settings)
     yield from _places(settings)
     yield from _access(settings)
     yield from _queue(settings.queue)
@@ -43,20 +53,60 @@ def mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"{prefix}.ban_substrings.substrings", message
 
 
-def _url(settings: Settings) -> Iterator[tuple[str, str]]:
+def _url(key: str, url: str) -> Iterator[tuple[str, str]]:
     right = "must look like http://HOST:PORT"
     try:
-        parts = urlsplit(settings.upstream.url)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        yield "upstream.url", f"{right}, with a port from 1 to 65535"
+        yield key, f"{right}, with a port from 1 to 65535"
         return
-    if not parts.hostname or re.search(r"\s", settings.upstream.url):
-        yield "upstream.url", f"{right}, without blanks"
+    if parts.scheme not in ("http", "https"):
+        yield key, right
+    elif not parts.hostname or re.search(r"\s", url):
+        yield key, f"{right}, without blanks"
     elif port == 0:
-        yield "upstream.url", f"{right}, with a port from 1 to 65535"
+        yield key, f"{right}, with a port from 1 to 65535"
     elif parts.path.strip("/") or parts.query or parts.fragment:
-        yield "upstream.url", f"{right}, with nothing behind the port"
+        yield key, f"{right}, with nothing behind the port"
+
+
+def _servers(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Names, addresses, and that nothing is said twice."""
+    places: dict[str, str] = {}
+    if settings.servers and settings.upstream.url.rstrip("/") != DEFAULT_URL:
+        yield "upstream.url", "servers are given as well; keep one of the two"
+    for name, server in settings.servers.items():
+        if not SERVER_NAME.fullmatch(name) or name == EVERY_SERVER:
+            message = (
+                "names of servers are 1 to 64 of the characters A-Z a-z 0-9 _ . -, a letter or "
+                f"digit first, and not {EVERY_SERVER}"
+            )
+            yield "servers", message
+            continue
+        if server.name not in (None, name):
+            yield "servers", f"{name} is called {server.name!r} inside; keep one of the names"
+        if server.host is not None and not PLAIN_HOST.fullmatch(server.host):
+            yield "servers", f"{name}: host must be an address or a name alone"
+        else:
+            yield from ((key, f"{name}: {text}") for key, text in _url("servers", server.address))
+        other = places.setdefault(server.address, name)
+        if other != name:
+            yield "servers", f"{name} and {other} have the same address"
+
+
+def _routing(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Names and patterns of models."""
+    routing = settings.routing
+    for key, names in (
+        ("routing.assignments", list(routing.assignments)),
+        ("routing.memory_patterns", [entry.pattern for entry in routing.memory_patterns]),
+    ):
+        for name in names:
+            try:
+                NamePattern(name)
+            except ValueError as error:
+                yield key, f"{shown_value(key, name)} {error}"
 
 
 def _places(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -115,6 +165,15 @@ def notices(settings: Settings) -> Iterator[str]:
         )
     if "@" in urlsplit(settings.upstream.url).netloc:
         yield "upstream.url holds a user name or password: neither is sent to the server"
+    for name, entry in settings.servers.items():
+        if "@" in urlsplit(entry.address).netloc:
+            yield f"servers.{name}.url holds a user name or password: neither is sent to the server"
+    for model, server in settings.routing.assignments.items():
+        if server not in (settings.servers or ONLY_SERVER):
+            yield (
+                f"routing.assignments: {shown_value('', model)} is assigned to "
+                f"{shown_value('', server)}, and there is no such server: its requests are refused"
+            )
     if settings.cache.enabled and settings.cache.backend == "redis":
         yield "cache.backend is redis: not built yet, verdicts are kept in memory"
     if not settings.auth.enabled:

@@ -1,6 +1,7 @@
 """The keys of config.yaml, read off the schema: what each takes, in words, and its default."""
 
 import types
+from collections import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -49,6 +50,11 @@ class Key:
     def choices(self) -> tuple[str, ...]:
         """Its fixed words, e.g. `auto`."""
         return tuple(_choices(self.annotation))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds entries under names that the operator chooses."""
+        return get_origin(_bare(self.annotation)) is abc.Mapping
 
     @property
     def item(self) -> Any:
@@ -110,6 +116,8 @@ def describe(annotation: Any) -> str:
         return " or ".join(describe(argument) for argument in arguments)
     if origin is tuple:
         return f"a list of {_plural(arguments[0])}"
+    if origin is abc.Mapping:
+        return f"names, each with {describe(arguments[1])}"
     if is_section(annotation):
         return "an entry with " + ", ".join(names_in(annotation))
     return WORDS.get(annotation, "another value")
@@ -173,11 +181,13 @@ def _bare(annotation: Any) -> Any:
 
 
 def entry_annotation(annotation: Any, path: tuple[int | str, ...]) -> Any:
-    """The type of something inside a list value, e.g. of `patterns[0].max_length`."""
+    """The type of something inside a value, e.g. of `patterns[0].max_length`."""
     for step in path:
         annotation = _bare(annotation)
         if isinstance(step, int) and get_origin(annotation) is tuple:
             annotation = get_args(annotation)[0]
+        elif isinstance(step, str) and get_origin(annotation) is abc.Mapping:
+            annotation = get_args(annotation)[1]
         elif is_section(annotation) and step in names_in(annotation):
             annotation = _with_metadata(names_in(annotation)[str(step)])
     return annotation

@@ -83,9 +83,13 @@ def shown_value(name: str, value: Any) -> str:
 
 
 def legacy_view(settings: Settings) -> dict[str, Any]:
-    """The flat fields that `GET /config` has under the names of the earlier implementation."""
+    """The flat fields that `GET /config` has under the names of the earlier implementation.
+
+    Of several servers, `ollama_url` is the first.
+    """
+    urls = [entry.address for entry in settings.servers.values()]
     return {
-        "ollama_url": mask_credentials(settings.upstream.url),
+        "ollama_url": mask_credentials(urls[0] if urls else settings.upstream.url),
         "ollama_path": "/api/generate",
         "proxy_host": settings.server.host,
         "proxy_port": settings.server.port,

@@ -1,5 +1,6 @@
 """Every key of config.yaml: one frozen model per section, checked on load."""
 
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +9,7 @@ from pydantic import Field, model_validator
 
 from ogp.settings.guard_schema import GuardSettings
 from ogp.settings.queue_schema import QueueSettings
+from ogp.settings.routing_schema import RoutingSettings, ServerEntry
 from ogp.settings.section import (
     MAX_WAITING,
     AtLeastOne,
@@ -17,6 +19,7 @@ from ogp.settings.section import (
     Words,
 )
 
+DEFAULT_URL = "http://127.0.0.1:11434"
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -38,10 +41,10 @@ class ServerSettings(Section):
 
 
 class UpstreamSettings(Section):
-    """The Ollama server behind us (`upstream:`)."""
+    """The Ollama servers behind us, or the only one (`upstream:`)."""
 
-    url: str = "http://127.0.0.1:11434"
-    """Base URL, http or https."""
+    url: str = DEFAULT_URL
+    """Base URL of the only server, http or https; several stand under `servers`."""
     connect_timeout_s: Positive = 3.0
     """Longest wait for a connection, in seconds."""
     idle_timeout_s: Positive = 300.0
@@ -166,8 +169,11 @@ class Settings(Section):
 
     data_dir: Path = Path("data")
     """Database, locks and run files; created with mode 0700."""
+    servers: Mapping[str, ServerEntry] = {}
+    """Ollama servers by name; empty: the one of `upstream.url`."""
     server: ServerSettings = ServerSettings()
     upstream: UpstreamSettings = UpstreamSettings()
+    routing: RoutingSettings = RoutingSettings()
     auth: AuthSettings = AuthSettings()
     access: AccessSettings = AccessSettings()
     limits: LimitSettings = LimitSettings()

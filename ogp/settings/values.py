@@ -35,6 +35,10 @@ def from_yaml(key: Key, node: YamlNode) -> Any:
     value = node.value
     if value is None and type(None) not in key.types:
         raise ValueError(f"has no value; it must be {key.right}: give one, or remove the line")
+    if key.is_open:
+        if not node.is_mapping:
+            raise ValueError(f"must be {key.right}")
+        return value
     if node.is_mapping:
         raise ValueError(f"must be {key.right}, not further keys")
     if isinstance(value, bool | int | float) and not _takes(key, value):
@@ -89,8 +93,8 @@ def _boolean(key: Key, value: Any) -> bool:
 
 
 def _text(key: Key, text: str) -> Any:
-    if key.item is not None:
-        if is_section(key.item):
+    if key.item is not None or key.is_open:
+        if key.is_open or is_section(key.item):
             raise ValueError(f"must be {key.right}, and can be set in config.yaml only")
         return text
     if text.lower() in key.choices:

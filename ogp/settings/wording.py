@@ -48,7 +48,7 @@ def _problem(key: Key, given: Given | None, inside: Location, item: Any) -> Prob
     source = "default" if given is None else given.source
     value = key.default if given is None else given.value
     node = None if given is None else given.node
-    path = inside if key.item is not None else ()
+    path = inside if key.item is not None or key.is_open else ()
     if node is not None and path:
         source = f"{source.rsplit(':', 1)[0]}:{node.at(path).line}"
     name = key.name + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)

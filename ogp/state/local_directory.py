@@ -10,7 +10,7 @@ import structlog
 
 from ogp.state.local_processes import living
 
-LAYOUT = 1
+LAYOUT = 2
 """Changes with the tables or with the meaning of any file: other layouts get other directories."""
 
 NAME = re.compile(r"slots-v[0-9]+-[0-9a-f]+")

@@ -67,6 +67,10 @@ CREATE TABLE tally (
     waits BLOB NOT NULL,
     holds BLOB NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE server (
+    name TEXT PRIMARY KEY,
+    state TEXT NOT NULL
+) WITHOUT ROWID;
 """
 """`line` has a row while something of the model runs or waits; `user` as `turns.UserTurns`:
 `rank` while the user waits, `since` and `number` of the first `batch` request while rank is LAST.

@@ -10,17 +10,21 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
-from ogp.core.errors import GatewayError, RequestTimeoutError, UpstreamError
+from ogp.core.errors import GatewayError, Refused, RequestTimeoutError, UpstreamError
 from ogp.core.exchange import Exchange
 from ogp.core.types import InferenceRequest, Route, UpstreamResponse
 from ogp.settings.schema import UpstreamSettings
-from ogp.upstream.connection import SocketUse, announce, open_pool
+from ogp.upstream.connection import SocketUse, StaleConnectionError, announce, open_pool
 
 PASSED_HEADERS = ("content-type", "retry-after")
 """Upstream headers a client may see; everything else stays here."""
 
 STREAM_TYPES = ("application/x-ndjson", "text/event-stream")
 """Content types of answers that come event by event."""
+
+
+BUSY_STATUS = 503
+"""Ollama's, when too many requests wait for a model to be loaded: nothing has begun."""
 
 
 class UpstreamClient:
@@ -44,12 +48,21 @@ class UpstreamClient:
 
     @contextmanager
     def send(
-        self, request: InferenceRequest, route: Route, exchange: Exchange
+        self,
+        request: InferenceRequest,
+        route: Route,
+        exchange: Exchange,
+        *,
+        has_spare: bool = False,
     ) -> Iterator[UpstreamResponse]:
         """Send, and wait for the first byte of the answer; the connection is given back at exit.
 
+        Args:
+            has_spare: raise for a 503 rather than hand it on: another server may say better.
+
         Raises:
-            UpstreamError: no connection, or it broke before the first byte.
+            UpstreamError: no connection, or it broke before the first byte; `refused` tells
+                whether another server may take the request.
             RequestTimeoutError: no first byte before the exchange's deadline.
             ClientGoneError: the client left meanwhile.
         """
@@ -66,6 +79,12 @@ class UpstreamClient:
                 response = call.begin(self._pool(route), request)
             finally:
                 announce.reset(token)
+            if has_spare and response.status == BUSY_STATUS:
+                raise UpstreamError(
+                    f"The upstream server {route.name!r} has too much to do.",
+                    refused=Refused.BUSY,
+                    server=route.name,
+                )
             yield response
 
     def _pool(self, route: Route) -> HTTPConnectionPool:
@@ -169,15 +188,16 @@ class _Call:
 
     def _broken(self, error: HTTPError, what: str | None = None) -> GatewayError:
         """Say what happened, unless we hung up ourselves."""
-        if what is None:
-            unreachable = isinstance(error, NewConnectionError | ConnectTimeoutError)
-            what = "cannot be reached" if unreachable else "broke off the connection"
-        return self._exchange.cancellation.error or self._unusable(what)
+        if self._exchange.cancellation.error is not None:
+            return self._exchange.cancellation.error
+        if isinstance(error, NewConnectionError | ConnectTimeoutError | StaleConnectionError):
+            return self._unusable("cannot be reached", Refused.AWAY)
+        return self._unusable(what or "broke off the connection")
 
-    def _unusable(self, what: str) -> UpstreamError:
-        return UpstreamError(
-            f"The upstream server {self._route.name!r} {what}.", server=self._route.name
-        )
+    def _unusable(self, what: str, refused: Refused | None = None) -> UpstreamError:
+        name = self._route.name
+        message = f"The upstream server {name!r} {what}."
+        return UpstreamError(message, refused=refused, server=name)
 
     def give_back(self) -> None:
         """Return the connection to its pool if the answer was read to its end, else close it."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class SocketUse:
     sock: socket.socket
     hang_up: Callable[[], None]
     """Ends a blocked read or write at once; does nothing once the next request has begun."""
+
+
+class StaleConnectionError(HTTPError):
+    """A kept-alive connection was closed by the server before it had the whole request."""
 
 
 announce: ContextVar[Callable[[SocketUse], None]] = ContextVar("announce")
@@ -47,7 +52,12 @@ class _Hangable(HTTPConnection):
         # The socket is kept here: a connection drops its own once the answer's head says `close`.
         sock = self.sock
         announce.get()(SocketUse(sock, lambda: self._hang_up(sock, use)))
-        super().request(*args, **kwargs)
+        try:
+            super().request(*args, **kwargs)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            if use > 1:  # on a fresh connection the server may have read it and refused
+                raise StaleConnectionError from error
+            raise
 
     def _hang_up(self, sock: socket.socket, use: int) -> None:
         with self._use_lock:

@@ -71,6 +71,18 @@ class NoWatch:
         yield
 
 
+class FixedLease:
+    """The one server."""
+
+    route, told, has_spare = ROUTE, 'server="lab"', False
+
+    def failed(self, error: GatewayError) -> None:
+        raise error
+
+    def answered(self) -> None:
+        pass
+
+
 class FixedTurn:
     """Has its slot after so many waits, a quarter of a second after it was asked for."""
 
@@ -112,14 +124,14 @@ class Stages:
         if stage in self._refuse:
             raise self._refuse[stage]
 
-    def candidates(self, model: str) -> Sequence[Route]:
+    def candidates(self, request: InferenceRequest) -> Sequence[Route]:
         self._pass("candidates")
         return (ROUTE,)
 
     @contextmanager
-    def lease(self, candidates: Sequence[Route]) -> Iterator[Route]:
+    def lease(self, request: InferenceRequest) -> Iterator[FixedLease]:
         self._pass("lease")
-        yield candidates[0]
+        yield FixedLease()
         self.given_back.append("lease")
 
     def scan(
@@ -159,7 +171,12 @@ class Stages:
 
     @contextmanager
     def send(
-        self, request: InferenceRequest, route: Route, exchange: Exchange
+        self,
+        request: InferenceRequest,
+        route: Route,
+        exchange: Exchange,
+        *,
+        has_spare: bool = False,
     ) -> Iterator[UpstreamResponse]:
         self._pass("send")
         yield UpstreamResponse(

@@ -38,9 +38,14 @@ class Case:
     prompt: str = "hello world"
     write: Callable[[Path], Path] | None = None
 
+    @property
+    def needs_weights(self) -> bool:
+        """Whether it asks a model."""
+        return bool(self.labels or self.write)
+
     def load(self, root: Path) -> Model:
         """Through the real loading code."""
-        directory = self.weights(root) if self.labels or self.write else None
+        directory = self.weights(root) if self.needs_weights else None
         return load_llmguard(self.name, self.direction, self.parameters, directory, CPU)
 
     def weights(self, root: Path) -> Path:

@@ -32,6 +32,12 @@ def test_a_worker_runs_on_the_configuration_its_master_found_good(
     assert (tmp_path / "logs" / "ollama_guard_proxy.log").exists()
 
 
+def test_what_still_waits_can_be_refused_before_the_end(application: Application) -> None:
+    application.refuse_waiting()
+    client = TestClient(application)
+    assert client.simulate_get("/up", remote_addr="127.0.0.1").status_code == 200
+
+
 def test_without_a_file_the_defaults_and_the_environment_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ def lines_of(result: Result) -> list[dict[str, Any]]:
 def test_a_clean_text_passes() -> None:
     result = run("scan", "--text", "good morning")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "texts: 1, blocked: 0, flagged: 0, errors: 0" in result.stdout
+    assert "texts: 1, blocked: 0, redacted: 0, flagged: 0, errors: 0" in result.stdout
     for scanner in ("ban_substrings", "invisible_text", "injection_rules", "secrets"):
         assert scanner in result.stdout
 
@@ -96,7 +96,7 @@ def test_each_line_of_a_file_is_a_text() -> None:
     assert result.exit_code == 2
     rows = [line.split("│")[1].strip() for line in result.stdout.splitlines() if "phrase" in line]
     assert rows == ["4", "5"]
-    assert "texts: 3, blocked: 2, flagged: 0, errors: 0" in result.stdout
+    assert "texts: 3, blocked: 2, redacted: 0, flagged: 0, errors: 0" in result.stdout
     assert "p95 (ms)" in result.stdout
 
 
@@ -226,48 +226,46 @@ def drain(terminal: io.BufferedReader) -> bytes:
     return seen
 
 
-def test_status_shows_both_directions_without_loading_anything(models: Path) -> None:
-    result = run("status", OGP__GUARD__MODELS__PATH=str(models))
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert "found" in result.stdout
-    assert "ready" not in result.stdout
-    assert "threshold: 0.92" in result.stdout
+REDACTING = (
+    "guard:\n"
+    "  input_scanners:\n"
+    "    ban_substrings: {substrings: [heron], action: redact}\n"
+    "    anonymize: {enabled: true, names: false}\n"
+)
 
 
-def test_status_tells_the_command_that_brings_weights() -> None:
-    result = run("status")
-    assert result.exit_code == 0
-    assert "scripts/download_models.sh prompt_injection" in result.stdout
+def test_what_would_be_hidden_is_counted_by_its_kind_and_not_shown() -> None:
+    Path("config.yaml").write_text(REDACTING, "utf-8")
+    text = "a heron for ada@example.org and bob@example.org, DE89 3704 0044 0532 0130 00"
+    result = run("scan", "--text", text)
+    assert result.exit_code == 0, result.output
+    assert "EMAIL_ADDRESS: 2, IBAN_CODE: 1" in result.stdout
+    assert "1 piece taken out" in result.stdout
+    assert "texts: 1, blocked: 0, redacted: 1, flagged: 0, errors: 0" in result.stdout
+    assert "example.org" not in result.output
+    assert "3704" not in result.output
 
 
-def test_status_is_1_if_something_is_asked_for_and_missing() -> None:
-    result = run("status", "--json", OGP__GUARD__INPUT_SCANNERS__TOXICITY__ENABLED="optional")
+def test_what_cannot_be_taken_out_is_a_block() -> None:
+    Path("config.yaml").write_text(REDACTING, "utf-8")
+    assert run("scan", "--text", "the h e r o n").exit_code == 2
+
+
+def test_a_finder_alone_is_enough_to_scan() -> None:
+    scanners = ("ban_substrings", "invisible_text", "injection_rules", "secrets", "regex")
+    off = {f"OGP__GUARD__INPUT_SCANNERS__{name.upper()}__ENABLED": "false" for name in scanners}
+    Path("config.yaml").write_text(REDACTING, "utf-8")
+    result = run("scan", "--json", "--text", "to ada@example.org", **off)
+    (document,) = lines_of(result)
+    assert [said["scanner"] for said in document["scanners"]] == ["anonymize"]
+    assert document["verdict"] == "redacted"
+
+
+def test_a_finder_that_is_asked_for_and_missing_is_an_error() -> None:
+    Path("config.yaml").write_text(REDACTING.replace("names: false", "names: true"), "utf-8")
+    result = run("scan", "--text", "to ada@example.org")
     assert result.exit_code == 1
-    rows = orjson.loads(result.stdout)["scanners"]
-    assert [row["scanner"] for row in rows if row["state"] == "unavailable"] == ["toxicity"]
-
-
-def test_status_loads_models_if_asked(models: Path) -> None:
-    result = run("status", "--load", OGP__GUARD__MODELS__PATH=str(models))
-    assert result.exit_code == 0
-    assert result.stdout.startswith("Device: cpu (guard.models.device asks for it)")
-    assert result.stdout.count("load_s: ") == 3
-    assert "found" not in result.stdout
-
-
-def test_status_speaks_json(models: Path) -> None:
-    result = run("status", "--load", "--json", OGP__GUARD__MODELS__PATH=str(models))
-    shown = orjson.loads(result.stdout)
-    assert shown["device"]["device"] == "cpu"
-    ready = {row["scanner"] for row in shown["scanners"] if row["state"] == "ready"}
-    assert ready == {"prompt_injection", "toxicity"}
-
-
-def test_status_is_1_if_a_model_cannot_be_loaded(models: Path, tmp_path: Path) -> None:
-    shutil.copytree(models / "prompt_injection", tmp_path / "models" / "toxicity")
-    result = run("status", "--load")
-    assert result.exit_code == 1
-    assert "failed" in result.stdout
+    assert "no such directory" in result.stdout
 
 
 @pytest.fixture

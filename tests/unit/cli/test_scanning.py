@@ -1,19 +1,23 @@
 """Judgements of the scanners that need no model, and of scanners that misbehave."""
 
+import re
 from typing import Any
 
+import orjson
 import pytest
 
 from ogp.cli.scanning import Judgement, Judges, Said, State, Tallies
 from ogp.core.errors import PromptBlockedError, ResponseBlockedError, TooLargeError
 from ogp.core.types import AnswerEvent, InferenceRequest, TextKind, TextPart, Verdict
-from ogp.guard.base import Finding, Scanner, View, ViewKind
+from ogp.dialects.ollama import OllamaDialect
+from ogp.guard.base import Finding, Scanner, Span, View, ViewKind
 from ogp.guard.input import build_input_guard
 from ogp.guard.model import ModelUnavailableError
 from ogp.guard.normalise import Normaliser
 from ogp.guard.output import build_output_guard
 from ogp.guard.scanners import input_scanners, output_scanners
 from ogp.settings.guard_schema import GuardSettings
+from ogp.settings.schema import LimitSettings
 from tests.support.stages import ALICE, NoRewriter
 
 NORMALISER = Normaliser()
@@ -186,7 +190,8 @@ def judgement_of(*states: State) -> Judgement:
     ("states", "worst"),
     [
         ((State.CLEAN, State.CLEAN), State.CLEAN),
-        ((State.CLEAN, State.FLAGGED), State.FLAGGED),
+        ((State.CLEAN, State.REDACTED), State.REDACTED),
+        ((State.REDACTED, State.FLAGGED), State.FLAGGED),
         ((State.ERROR, State.FLAGGED), State.ERROR),
         ((State.ERROR, State.BLOCKED, State.CLEAN), State.BLOCKED),
     ],
@@ -199,7 +204,7 @@ def test_the_worst_verdict_is_that_of_the_text(states: tuple[State, ...], worst:
     ("states", "status"),
     [
         ((), 0),
-        ((State.CLEAN, State.FLAGGED), 0),
+        ((State.REDACTED, State.FLAGGED), 0),
         ((State.CLEAN, State.ERROR), 1),
         ((State.BLOCKED, State.ERROR), 2),
     ],
@@ -216,14 +221,14 @@ def test_sums_count_verdicts_and_times_of_each_scanner() -> None:
     for number in range(1, 101):
         state = State.BLOCKED if number > 98 else State.CLEAN
         tallies.note(Judgement(number, (Said("a", state, 1.0, "", float(number)),)))
-    assert tallies.rows() == [("a", "2", "0", "0", "50.00", "95.00")]
+    assert tallies.rows() == [("a", "2", "0", "0", "0", "50.00", "95.00")]
     assert tallies.states == {State.BLOCKED: 2, State.CLEAN: 98}
 
 
 def test_of_one_text_every_percentile_is_its_time() -> None:
     tallies = Tallies()
     tallies.note(Judgement(None, (Said("a", State.ERROR, None, "", 3.0),)))
-    assert tallies.rows() == [("a", "0", "0", "1", "3.00", "3.00")]
+    assert tallies.rows() == [("a", "0", "0", "0", "1", "3.00", "3.00")]
 
 
 def test_facts_hold_scores_and_no_text() -> None:
@@ -243,3 +248,84 @@ def test_cells_show_a_score_only_where_there_is_one() -> None:
 def test_scripted_is_a_scanner() -> None:
     scanner: Scanner = Scripted(reads=BOTH)
     assert scanner.identity() == "scripted"
+
+
+REDACTING = GuardSettings.model_validate(
+    {
+        "input_scanners": {
+            "ban_substrings": {**BAN, "action": "redact"},
+            "secrets": {"action": "redact"},
+            "invisible_text": {"action": "redact"},
+        },
+        "output_scanners": {"ban_substrings": {**BAN, "action": "redact"}},
+    }
+)
+
+
+class Mail:
+    """A finder of one address."""
+
+    name, required = "mail", True
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    def find(self, text: str) -> list[Span]:
+        if self._error is not None:
+            raise self._error
+        return [Span(at.start(), at.end(), "MAIL") for at in re.finditer("a@b", text)]
+
+    def describe(self) -> dict[str, int | str]:
+        return {}
+
+    def identity(self) -> str:
+        return "mail"
+
+
+@pytest.mark.parametrize("finders", [(), (Mail(),)])
+@pytest.mark.parametrize("text", [*TEXTS, "write to a@b", "a@b, a@b and the heron", "no he\nron"])
+def test_prompts_are_redacted_as_the_guard_redacts_them(
+    text: str, finders: tuple[Mail, ...]
+) -> None:
+    dialect = OllamaDialect(LimitSettings())
+    parse = next(each.parse for each in dialect.operations if each.name == "generate")
+    request = parse(orjson.dumps({"model": "m", "prompt": text}))
+    reports: list[Verdict] = []
+    try:
+        build_input_guard(REDACTING, finders=finders).scan(request, ALICE, dialect, reports.append)
+        blocked = False
+    except PromptBlockedError:
+        blocked = True
+    scanners = input_scanners(REDACTING, NORMALISER)
+    judgement = Judges(scanners, NORMALISER, "input", finders).judge(text, "")
+    assert (judgement.state is State.BLOCKED) == blocked
+    if not blocked:
+        redacted = [said.scanner for said in judgement.said if said.state is State.REDACTED]
+        assert sorted(redacted) == sorted(each.scanner for each in reports[0].redacted)
+
+
+def test_answers_lose_what_is_redacted() -> None:
+    judges = answer_judges(REDACTING)
+    said = {each.scanner: each for each in judges.judge("heron, heron", "").said}["ban_substrings"]
+    assert (said.state, said.reason) == (State.REDACTED, "2 pieces taken out")
+    assert judges.judge("h e r o n", "").state is State.BLOCKED
+
+
+def test_a_finder_comes_first_and_names_kinds() -> None:
+    judges = Judges(input_scanners(SETTINGS, NORMALISER), NORMALISER, "input", [Mail()])
+    first = judges.judge("a@b and a@b", "").said[0]
+    assert (first.scanner, first.state, first.reason) == ("mail", State.REDACTED, "MAIL: 2")
+    assert judges.judge("nobody", "").said[0].state is State.CLEAN
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(RuntimeError(MARKER), "RuntimeError"), (ModelUnavailableError("no presidio"), "no presidio")],
+)
+def test_a_finder_that_fails_is_an_error_and_the_others_are_asked(
+    error: Exception, reason: str
+) -> None:
+    judges = Judges(input_scanners(SETTINGS, NORMALISER), NORMALISER, "input", [Mail(error)])
+    judgement = judges.judge(f"{MARKER} heron", "")
+    assert (judgement.said[0].state, judgement.said[0].reason) == (State.ERROR, reason)
+    assert judgement.state is State.BLOCKED

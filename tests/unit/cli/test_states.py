@@ -6,7 +6,14 @@ from typing import Any
 import click
 import pytest
 
-from ogp.cli.states import FACT_HEADS, Facts, builtin_scanners, fact_cells, scanner_facts
+from ogp.cli.states import (
+    FACT_HEADS,
+    Facts,
+    builtin_scanners,
+    fact_cells,
+    running_guard,
+    scanner_facts,
+)
 from ogp.guard.device import Device
 from ogp.guard.normalise import Normaliser
 from ogp.settings.guard_schema import GuardSettings
@@ -113,3 +120,65 @@ def test_cells_name_what_has_no_column(tmp_path: Path) -> None:
     )
     assert len(cells) == len(FACT_HEADS)
     assert cells == ("input", "x", "on", "block", "rules: 7\nn: [b]")
+
+
+GUARDS: dict[str, Any] = {
+    "device": {"device": "cpu", "reason": "no GPU", "precision": "fp32"},
+    "scanners": {
+        "input": {
+            "code": {"state": "off", "direction": "input"},
+            "grade": {"state": "ready", "scans": 9, "errors": 0, "action": "flag"},
+        },
+        "output": {"secrets": {"state": "on", "action": "block"}},
+    },
+    "canaries": {
+        "runs": 0,
+        "misses": 0,
+        "last_run": None,
+        "last_missed": [],
+        "samples": 8,
+        "skipped": {},
+    },
+}
+
+
+def changed(part: str, **facts: Any) -> dict[str, Any]:
+    return {"guards": {**GUARDS, part: {**GUARDS[part], **facts}}}
+
+
+def test_a_running_guard_is_shown_as_one_that_is_not() -> None:
+    running = running_guard({"guards": GUARDS})
+    assert [row["scanner"] for row in running.rows] == ["grade", "code", "secrets"]
+    assert fact_cells(running.rows[0]) == (
+        "input",
+        "grade",
+        "ready",
+        "flag",
+        "scans: 9\nerrors: 0",
+    )
+    assert fact_cells(running.rows[1])[3] == ""
+    assert running.device == "Device: cpu (no GPU), torch in fp32"
+    assert running.canaries == [
+        "Canaries: 8 bad samples, rounds: 0, misses: 0, last round: none yet"
+    ]
+    assert not running.is_degraded
+
+
+@pytest.mark.parametrize("state", ["failing", "failed"])
+def test_a_guard_with_a_scanner_that_fails_is_degraded(state: str) -> None:
+    broken = {"input": {}, "output": {"secrets": {"state": state}}}
+    assert running_guard(changed("scanners", **broken)).is_degraded
+
+
+def test_a_guard_that_missed_a_canary_is_degraded_and_says_which() -> None:
+    running = running_guard(changed("canaries", last_missed=["grade (input, ollama): it failed"]))
+    assert running.is_degraded
+    assert "missed: grade (input, ollama): it failed" in running.canaries
+
+
+@pytest.mark.parametrize(
+    "health", [{}, {"guards": 3}, {"guards": {}}, changed("scanners", input=[])]
+)
+def test_what_is_no_health_of_ours_is_told(health: dict[str, Any]) -> None:
+    with pytest.raises(click.ClickException, match="not that of this version"):
+        running_guard(health)

@@ -6,7 +6,15 @@ from typing import Any
 import click
 import pytest
 
-from ogp.cli.weights import anonymize_state, asked_of, device_for, load_from, loaded_state, started
+from ogp.cli.weights import (
+    Started,
+    anonymize_state,
+    asked_of,
+    device_for,
+    load_from,
+    loaded_state,
+    started,
+)
 from ogp.guard.base import View, ViewKind
 from ogp.guard.device import Device
 from ogp.guard.model import ModelUnavailableError
@@ -158,10 +166,10 @@ def test_the_device_of_the_settings_is_taken(models: Path) -> None:
 @pytest.mark.parametrize("threads", ["auto", 2])
 def test_started_scanners_find_what_their_model_finds(models: Path, threads: object) -> None:
     settings = make_settings(models, threads)
-    with started(settings, "input") as scanners:
+    with started(settings, "input") as slow:
         found = {
             scanner.name: scanner.scan(View("here comes the wolf", ViewKind.JOINED))
-            for scanner in scanners
+            for scanner in slow.scanners
         }
     assert {name: finding and finding.hit for name, finding in found.items()} == {
         "prompt_injection": True,
@@ -173,18 +181,62 @@ def test_a_model_that_cannot_be_loaded_fails_with_every_text(models: Path) -> No
     settings = make_settings(
         models, input_scanners={"toxicity": {"path": models / "prompt_injection"}}
     )
-    with started(settings, "input") as scanners:
+    with started(settings, "input") as slow:
         with pytest.raises(ModelUnavailableError, match="TOXICITY"):
-            scanners[1].scan(View("hello", ViewKind.JOINED))
-        assert scanners[0].scan(View("hello", ViewKind.JOINED)) is not None
+            slow.scanners[1].scan(View("hello", ViewKind.JOINED))
+        assert slow.scanners[0].scan(View("hello", ViewKind.JOINED)) is not None
 
 
 def test_nothing_is_started_where_no_model_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ogp.cli.weights.device_for", None)
-    with started(make_settings(tmp_path), "input") as scanners:
-        assert scanners == ()
+    def refuse(*_: object) -> None:
+        raise AssertionError("torch is asked for")
+
+    monkeypatch.setattr("ogp.guard.engine.choose_device", refuse)
+    with started(make_settings(tmp_path), "input") as slow:
+        assert slow == Started()
+
+
+def test_scanners_of_the_operators_need_no_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("torch is asked for")
+
+    monkeypatch.setattr("ogp.guard.engine.choose_device", refuse)
+    entry = {"name": "own", "import": "tests.support.failing_scanners:Counting"}
+    own = {**entry, "direction": "input", "parameters": ["passes=9"]}
+    with started(make_settings(tmp_path, custom=[own]), "input") as slow:
+        (scanner,) = slow.scanners
+        finding = scanner.scan(View("hello", ViewKind.JOINED))
+    assert finding is not None
+    assert not finding.hit
+
+
+def test_the_finder_is_ready_when_the_first_text_comes(tmp_path: Path) -> None:
+    with started(anonymize(tmp_path, names=False), "input") as slow:
+        (finder,) = slow.finders
+        assert finder.describe()["state"] == "ready"
+        assert [span.label for span in finder.find("to ada@example.org")] == ["EMAIL_ADDRESS"]
+    with started(anonymize(tmp_path, names=False), "output") as slow:
+        assert slow == Started()
+
+
+def test_a_finder_that_cannot_be_loaded_fails_with_every_text(tmp_path: Path) -> None:
+    with (
+        started(anonymize(tmp_path, names=True), "input") as slow,
+        pytest.raises(ModelUnavailableError, match="no such directory"),
+    ):
+        slow.finders[0].find("to ada@example.org")
+
+
+def test_an_unknown_entity_ends_the_scan(tmp_path: Path) -> None:
+    with (
+        pytest.raises(click.ClickException, match="'EMAIL' is not known"),
+        started(anonymize(tmp_path, entities=["EMAIL"]), "input"),
+    ):
+        pass
 
 
 def anonymize(models: Path, **own: Any) -> GuardSettings:

@@ -114,6 +114,15 @@ def test_responses_answer_the_last_item(server: DemoServer, given: Any) -> None:
     assert document["usage"]["input_tokens"] == 4
 
 
+def test_pictures_are_seen(server: DemoServer) -> None:
+    content = [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    document = answer(server, "chat/completions", messages=[{"role": "user", "content": content}])
+    assert "I see 1 image." in document["choices"][0]["message"]["content"]
+    given = [{"role": "user", "content": [{"type": "input_image", "image_url": "data:"}] * 2}]
+    document = answer(server, "responses", input=given)
+    assert "I see 2 images." in document["output"][0]["content"][0]["text"]
+
+
 def test_responses_think_call_and_keep_to_a_schema(server: DemoServer) -> None:
     tool = {"type": "function", "name": "get_weather"}
     for tools in ([tool], [{"type": "namespace", "name": "n", "tools": [tool]}]):

@@ -11,7 +11,6 @@ from ogp.demo.completion import Completion, Piece, Usage
 from ogp.demo.v1_forms import (
     ChatCompletionForm,
     CompletionForm,
-    MessagesForm,
     anthropic_refusal,
     encoded_vector,
     openai_refusal,
@@ -122,29 +121,6 @@ def test_whole_completion() -> None:
     assert document["choices"] == [{"text": "Hello", "index": 0, "finish_reason": "stop"}]
 
 
-def test_messages_stream_from_start_to_stop() -> None:
-    found = stream(MessagesForm("m", 3))
-    names = [event["type"] for event in found]
-    assert names[:2] == ["message_start", "content_block_start"]
-    assert names[-3:] == ["content_block_stop", "message_delta", "message_stop"]
-    texts = [event["delta"]["text"] for event in found if "block_delta" in event["type"]]
-    assert "".join(texts) == "Hello"
-    assert found[0]["message"]["usage"]["input_tokens"] == 3
-
-
-@pytest.mark.parametrize(("reason", "told"), [("stop", "end_turn"), ("length", "max_tokens")])
-def test_messages_tell_why_they_stopped(reason: str, told: str) -> None:
-    usage = Usage(reason, 1, 1, 1, 1)
-    form = MessagesForm("m", 1)
-    assert form.whole(ANSWER, usage)["stop_reason"] == told
-    assert stream(form, usage=usage)[-2]["delta"]["stop_reason"] == told
-
-
-def test_failed_messages_stream_ends_with_an_error_event() -> None:
-    (event,) = events(MessagesForm("m", 1).failure("broken"))
-    assert event["error"] == {"type": "api_error", "message": "broken"}
-
-
 @pytest.mark.parametrize(
     ("status", "openai", "anthropic"),
     [
@@ -157,7 +133,6 @@ def test_failed_messages_stream_ends_with_an_error_event() -> None:
 def test_refusals_name_a_type(status: int, openai: str, anthropic: str) -> None:
     assert openai_refusal(status, "x")["error"]["type"] == openai
     assert anthropic_refusal(status, "x")["error"]["type"] == anthropic
-    assert MessagesForm("m", 1).refusal(status, "x") == anthropic_refusal(status, "x")
 
 
 def test_vector_in_base64_is_little_endian_floats() -> None:

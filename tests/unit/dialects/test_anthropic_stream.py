@@ -204,7 +204,6 @@ def test_every_string_that_is_read_can_be_changed(raw: bytes) -> None:
         event("message_stop"),
         start(0, type="redacted_thinking", data="A" * 80),
         delta(0, type="signature_delta", signature="A" * 80),
-        b": comment\n\n",
         b"\n\n",
         b"event: ping\n\n",
         b"data: \n\n",
@@ -212,6 +211,13 @@ def test_every_string_that_is_read_can_be_changed(raw: bytes) -> None:
 )
 def test_what_holds_no_text_passes_without(raw: bytes) -> None:
     assert events(raw) == [AnswerEvent(raw)]
+
+
+@pytest.mark.parametrize("raw", [b": bomb\n\n", b": bomb\n" + event("ping"), b"bomb\n\n"])
+def test_what_clients_pass_over_is_read_as_well(raw: bytes) -> None:
+    found = events(raw)
+    assert "bomb" in channels(found)["raw"]
+    assert b"bomb" not in changed(found, "bomb", "peace")
 
 
 ESCAPED = '{"say":"\\u0062o\\ud83d\\ude00\\"mb\\\\","x":["a\\nb",1.50]}'

@@ -122,6 +122,19 @@ def test_a_threshold_is_a_number() -> None:
     assert shown["scanners"]["m"]["action"] == "block"
 
 
+class Busy(Changing):
+    """It has scanned, and its last scan failed."""
+
+    def describe(self) -> Mapping[str, int | str]:
+        return {"state": "failing", "scans": 7, "errors": 2, "threshold": "0.5"}
+
+
+def test_what_changes_while_a_configuration_stays_is_not_told() -> None:
+    shown = describe_configuration(Direction.INPUT, [Busy("a")])["scanners"]["m"]
+    assert shown.keys() == {"state", "threshold", "identity"}
+    assert shown["state"] == "ready"
+
+
 class Strange(Changing):
     """What a scanner of an operator may say of itself."""
 

@@ -213,6 +213,7 @@ def test_a_method_without_a_signature_is_tried(
         ("acme_rules:Confused", {}, "acme_rules:Confused: describe failed: ValueError"),
         ("acme_rules:Listing", {}, "acme_rules:Listing: describe failed: ValueError"),
         ("acme_rules:Told", {"state": "ready"}, "acme_rules:Told: describe must give"),
+        ("acme_rules:Told", {"errors": 0}, "acme_rules:Told: describe must give"),
         ("acme_rules:Told", {"device": "cuda"}, "acme_rules:Told: describe must give"),
         ("acme_rules:Told", {"x": 10**20}, "acme_rules:Told: describe must give"),
         ("acme_rules:Told", {"x": "\ud800"}, "acme_rules:Told: describe must give"),

@@ -11,6 +11,7 @@ from ogp.guard.llmguard_model import ScannerFailedError
 from ogp.guard.llmguard_scanners import SCANNERS
 from ogp.guard.model import Model, ModelUnavailableError, Score
 from tests.support.phrase_model import score_of
+from tests.support.poisoned_weights import write_poisoned
 from tests.support.tiny_llmguard import CASES, CPU, NLI, Case, write_encoder
 from tests.support.tiny_models import Architecture, write_classifier
 
@@ -178,6 +179,18 @@ def test_weights_that_give_no_numbers_are_refused(tmp_path: Path) -> None:
     save_file({name: tensor * float("nan") for name, tensor in tensors.items()}, path)
     with pytest.raises(ModelUnavailableError, match="ScannerFailedError"):
         load_llmguard("bias", "output", {}, path.parent, CPU)
+
+
+@pytest.mark.parametrize("name", [name for name, case in BY_ID.items() if case.needs_weights])
+def test_a_text_of_which_a_model_cannot_tell_is_an_error_and_not_clean(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    case = BY_ID[name]
+    directory = write_poisoned(case.weights(root), tmp_path / case.name)
+    model = load_llmguard(case.name, case.direction, case.parameters, directory, CPU)
+    risk(model, case.clean, case.prompt)
+    with pytest.raises(ScannerFailedError):
+        risk(model, case.hit, case.prompt)
 
 
 def test_model_with_hardly_any_room_is_refused(tmp_path: Path) -> None:

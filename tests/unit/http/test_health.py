@@ -5,18 +5,19 @@ import pytest
 
 from ogp.audit.health import AuditStatus
 from ogp.core.clock import SystemClock
-from ogp.core.types import Route
 from ogp.guard.engine import GuardEngine
 from ogp.http.health import HealthReport
 from ogp.queueing.learned import LearnedParallel
 from ogp.queueing.limits import ConfiguredLimits
 from ogp.queueing.report import QueueReport
-from ogp.routing.health import HealthMonitor, ServerStatus
-from ogp.routing.router import UpstreamRouter
+from ogp.routing.breaker import Breaker, BreakerState
+from ogp.routing.fleet import Fleet
+from ogp.routing.health import ServerStatus
 from ogp.settings.schema import Settings
 from ogp.state.memory import MemorySlotTable, MemoryTallyBook
+from ogp.state.server_states import MemoryServerBook
 
-ROUTE = Route("ollama", "http://user:hidden@10.1.2.3:11434")
+URL = "http://user:hidden@10.1.2.3:11434"
 SOUND = AuditStatus(
     available=True, rows_written=2, failures=0, pending=0, lost=0, last_error_at=None
 )
@@ -29,9 +30,11 @@ class Sources:
         self.audit = SOUND
         self.server = ServerStatus(healthy=True, response_time_ms=1.5)
         clock = SystemClock()
-        monitor = HealthMonitor([ROUTE], interval_s=60, clock=clock)
-        monitor.statuses = lambda: {"ollama": self.server}  # type: ignore[method-assign]
-        settings = Settings.model_validate({"access": {"ip_allow": "10.0.0.0/8"}})
+        settings = Settings.model_validate(
+            {"access": {"ip_allow": "10.0.0.0/8"}, "upstream": {"url": URL}}
+        )
+        fleet = Fleet(settings, MemoryServerBook(), clock)
+        fleet.monitor.statuses = lambda: {"ollama": self.server}  # type: ignore[method-assign]
         configured = ConfiguredLimits(settings.queue, parallel=2)
         self.table = MemorySlotTable(clock, batch_patience_s=60)
         self.book = MemoryTallyBook(clock)
@@ -42,8 +45,7 @@ class Sources:
             settings,
             clock,
             queues=self.queues,
-            monitor=monitor,
-            router=UpstreamRouter([ROUTE]),
+            fleet=fleet,
             audit=lambda: self.audit,
             guard=self.guard,
         )
@@ -91,6 +93,25 @@ def test_a_server_that_is_down_degrades_the_service_and_is_named(sources: Source
     assert document["status"] == "degraded"
     assert document["problems"] == ["server ollama is down"]
     assert document["servers"]["ollama"]["status"] == "unhealthy"
+
+
+def test_a_server_that_requests_found_away_is_down_before_its_next_probe(sources: Sources) -> None:
+    sources.server = ServerStatus(healthy=True, breaker=Breaker(BreakerState.OPEN))
+    server = sources.report()["servers"]["ollama"]
+    assert (server["status"], server["breaker"]) == ("unhealthy", "open")
+
+
+def test_what_is_told_of_a_server(sources: Sources) -> None:
+    assert sources.report()["servers"]["ollama"] == {
+        "status": "healthy",
+        "response_time_ms": 1.5,
+        "priority": 1,
+        "max_memory_gb": None,
+        "error": None,
+        "state": "enabled",
+        "breaker": "closed",
+        "active": 0,
+    }
 
 
 def test_an_audit_log_that_cannot_be_written_is_an_obstacle(sources: Sources) -> None:

@@ -117,7 +117,12 @@ class ReadingStages(Stages):
 
     @contextmanager
     def send(
-        self, request: InferenceRequest, route: Route, exchange: Exchange
+        self,
+        request: InferenceRequest,
+        route: Route,
+        exchange: Exchange,
+        *,
+        has_spare: bool = False,
     ) -> Iterator[UpstreamResponse]:
         self.requests.append(request)
         self.remaining_s = exchange.remaining_s()

@@ -337,3 +337,31 @@ def test_what_requests_measured_is_learned_from() -> None:
             bench.manager.observe(MODEL, Pace(5, 900, 50))
             bench.manager.observe(MODEL, None)
     assert bench.manager.limits(MODEL).parallel == 2
+
+
+def test_who_is_refused_at_the_end_of_the_process_is_counted_and_told_when_to_come_back() -> None:
+    bench = Bench()
+    bench.measured(30)
+    bench.take()
+    request = InferenceRequest("ollama", "chat", "POST", "/api/chat", model=MODEL)
+    place = bench.manager.turn(
+        request,
+        Principal("bob", Role.USER),
+        request_id="r2",
+        timeout_s=600,
+        cancellation=Cancellation(),
+    )
+    with pytest.raises(QueueFullError) as caught, place as turn:
+        bench.manager.close()
+        turn.wait()
+    assert caught.value.retry_after_s == 30
+    assert bench.tally().rejected == 1
+    bench.held.close()
+
+
+def test_what_the_body_raises_once_it_has_its_slot_is_no_refusal_of_ours() -> None:
+    bench = Bench()
+    with pytest.raises(QueueFullError), bench.held:
+        bench.take()
+        raise QueueFullError(MODEL)
+    assert (bench.tally().rejected, bench.tally().processed) == (0, 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import inf
 from threading import Event, Semaphore
 
@@ -363,3 +363,16 @@ def test_a_seat_is_given_back_once() -> None:
     room.free(leaving)
     room.free(leaving)
     assert room.taken == 1
+
+
+def test_a_wait_for_a_while_says_whether_the_slot_is_there(bench: Bench) -> None:
+    place = bench.slots.turn(
+        MODEL, Claim("bob"), bench.limits, timeout_s=PATIENCE_S, cancellation=Cancellation()
+    )
+    with ExitStack() as stack:
+        running = stack.enter_context(ExitStack())
+        running.enter_context(bench.held())
+        turn = stack.enter_context(place)
+        assert turn.wait(0.001) is False
+        running.close()
+        assert turn.wait(0.001) is True

@@ -167,3 +167,61 @@ def test_credentials_in_the_address_give_a_notice_without_them() -> None:
     (notice,) = notices(Settings.model_validate({"upstream": {"url": "http://me:hunter2@host"}}))
     assert "neither is sent" in notice
     assert "hunter2" not in notice
+
+
+A_SERVER = {"host": "10.0.0.1"}
+
+
+def test_several_servers_have_no_mistakes() -> None:
+    servers = {"big": A_SERVER, "small": {"url": "https://gpu.example.org:8443/"}}
+    assert found(servers=servers) == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "part"),
+    [
+        ({"a b": A_SERVER}, "names of servers are"),
+        ({"all": A_SERVER}, "and not all"),
+        ({"a": {**A_SERVER, "name": "b"}}, "is called 'b' inside"),
+        ({"a": {"host": "http://x"}}, "host must be an address"),
+        ({"a": {"url": "ftp://x"}}, "must look like http://HOST:PORT"),
+        ({"a": {"url": "http://x:1/api"}}, "with nothing behind the port"),
+        ({"a": A_SERVER, "b": {"url": "http://10.0.0.1:11434/"}}, "have the same address"),
+    ],
+)
+def test_servers_that_cannot_be_used(servers: dict[str, Any], part: str) -> None:
+    ((key, message),) = found(servers=servers)
+    assert key == "servers"
+    assert part in message
+
+
+def test_one_server_and_several_exclude_each_other() -> None:
+    ((key, message),) = found(servers={"a": A_SERVER}, upstream={"url": "http://10.0.0.2:11434"})
+    assert key == "upstream.url"
+    assert "servers are given as well" in message
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [
+        {"assignments": {"llama(2|3)": "a"}},
+        {"memory_patterns": [{"pattern": "[ab]", "memory_gb": 1}]},
+    ],
+)
+def test_patterns_that_say_too_much_are_refused(routing: dict[str, Any]) -> None:
+    ((key, message),) = found(routing=routing)
+    assert key.startswith("routing.")
+    assert "may hold *" in message
+
+
+def test_an_assignment_to_nobody_is_noticed() -> None:
+    settings = Settings.model_validate({"routing": {"assignments": {"llama3": "a", "b": "ollama"}}})
+    (notice,) = notices(settings)
+    assert "llama3 is assigned to a, and there is no such server" in notice
+
+
+def test_passwords_of_servers_are_noticed_without_being_told() -> None:
+    settings = Settings.model_validate({"servers": {"a": {"url": "http://me:hidden@gpu:1"}}})
+    (notice,) = notices(settings)
+    assert notice.startswith("servers.a.url holds a user name or password")
+    assert "hidden" not in notice

@@ -59,6 +59,12 @@ def test_sections_are_all_that_keys_stand_in() -> None:
         ("access.public_paths", "a list of texts"),
         ("access.ip_allow", "a list of addresses and networks such as 10.0.0.0/8 or fd00::/8"),
         (PATTERNS, "a list of entries with name, pattern, max_length"),
+        ("routing.assignments", "names, each with text"),
+        (
+            "servers",
+            "names, each with an entry with host, port, url, name, priority, max_memory_gb, "
+            "enabled, weight, parallel, tags",
+        ),
     ],
 )
 def test_what_a_key_takes_is_said_in_words(name: str, right: str) -> None:
@@ -105,3 +111,12 @@ def test_types_inside_a_list_are_found() -> None:
         "a whole number from 1 to 1000"
     )
     assert entry_annotation(annotation, (0, "nowhere")) is RegexPattern
+
+
+def test_keys_with_names_of_the_operators_own_are_told_apart() -> None:
+    keys = all_keys()
+    assert keys["servers"].is_open
+    assert keys["servers"].item is None
+    assert not keys[PATTERNS].is_open
+    port = entry_annotation(keys["servers"].annotation, ("fast", "port"))
+    assert describe(port) == "a whole number from 1 to 65535"

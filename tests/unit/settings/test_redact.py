@@ -150,3 +150,10 @@ def test_the_flat_fields_of_the_earlier_implementation() -> None:
 def test_no_trusted_proxies_count_as_switched_off() -> None:
     view = legacy_view(settings(access={"trusted_proxies": []}))
     assert view["nginx_whitelist"] == {"enabled": False, "count": 0}
+
+
+def test_of_several_servers_the_earlier_name_shows_the_first_without_its_password() -> None:
+    servers = {"a": {"url": "http://me:hidden@gpu:1"}, "b": {"host": "x"}}
+    settings = Settings.model_validate({"servers": servers})
+    assert legacy_view(settings)["ollama_url"] == "http://***@gpu:1"
+    assert redact(settings)["servers"]["a"]["url"] == "http://***@gpu:1"

@@ -160,3 +160,12 @@ def test_there_is_nothing_to_explain_about_quoted_text_null_and_wanted_numbers()
 def test_a_path_given_as_a_flag_stays_as_it_is() -> None:
     assert from_text(key("data_dir"), "here") == "here"
     assert Path in key("data_dir").types
+
+
+def test_names_of_the_operators_own_stand_in_the_file_only() -> None:
+    servers = {"fast": {"host": "x"}}
+    assert from_yaml(key("servers"), node("{fast: {host: x}}")) == servers
+    with pytest.raises(ValueError, match=r"^must be names, each with text$"):
+        from_yaml(key("routing.assignments"), node("[x]"))
+    with pytest.raises(ValueError, match=r"can be set in config\.yaml only"):
+        from_text(key("servers"), "{}")

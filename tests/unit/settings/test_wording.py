@@ -139,3 +139,30 @@ def test_a_problem_is_told_once() -> None:
         Settings.model_validate({"queue": {"parallel": "x"}})
     assert len(caught.value.errors()) == 2
     assert len(problems_of(caught.value, {})["queue.parallel"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "servers:\n  fast: {host: x, port: 0}\n",
+            "servers.fast.port = 0 (c.yaml:2): must be a whole number from 1 to 65535",
+        ),
+        (
+            "servers:\n  fast: {hots: x}\n",
+            "servers.fast.hots (c.yaml:2): there is no such key here; the keys are host, port, "
+            "url, name, priority, max_memory_gb, enabled, weight, parallel, tags",
+        ),
+        (
+            "servers:\n  fast: {url: http://x, host: y}\n",
+            "servers.fast = {...} (c.yaml:2): needs host, or else url",
+        ),
+        ("servers:\n  fast: 1\n", "servers.fast = 1 (c.yaml:2): must be an entry with host"),
+        (
+            "routing:\n  memory_overrides:\n    llama3: -1\n",
+            "routing.memory_overrides.llama3 = -1 (c.yaml:3): must be a number above 0",
+        ),
+    ],
+)
+def test_mistakes_below_names_of_the_operators_own(text: str, message: str) -> None:
+    assert any(line.startswith(message) for line in told(text)), told(text)

@@ -4,7 +4,13 @@ from threading import Event, Thread
 import pytest
 
 from ogp.core.clock import SystemClock
-from ogp.core.errors import ClientGoneError, GatewayError, RequestTimeoutError, UpstreamError
+from ogp.core.errors import (
+    ClientGoneError,
+    GatewayError,
+    Refused,
+    RequestTimeoutError,
+    UpstreamError,
+)
 from ogp.core.exchange import Exchange
 from ogp.core.types import InferenceRequest, Route
 from ogp.demo.script import Script
@@ -127,6 +133,30 @@ def test_a_refused_connection_names_the_server(client: UpstreamClient) -> None:
     ):
         pass
     assert failed.value.facts == {"server": "lab"}
+    assert failed.value.refused is Refused.AWAY
+
+
+def test_a_busy_server_is_told_apart_only_where_another_may_do(
+    client: UpstreamClient, server: DemoServer
+) -> None:
+    server.script("/api/chat", Script.document({"error": "server busy"}, status=503))
+    with client.send(REQUEST, route_to(server), make_exchange()) as response:
+        assert response.status == 503
+    with (
+        pytest.raises(UpstreamError, match="has too much to do") as failed,
+        client.send(REQUEST, route_to(server), make_exchange(), has_spare=True),
+    ):
+        pass
+    assert failed.value.refused is Refused.BUSY
+
+
+def test_what_breaks_before_the_first_byte_may_have_begun(
+    client: UpstreamClient, server: DemoServer
+) -> None:
+    server.script("/api/chat", Script(framing="raw", end="close"))
+    with pytest.raises(UpstreamError) as failed:
+        receive(client, server)
+    assert failed.value.refused is None
 
 
 def test_silence_past_the_deadline_is_a_timeout(client: UpstreamClient, server: DemoServer) -> None:

@@ -6,7 +6,13 @@ from urllib3.exceptions import HTTPError
 
 from ogp.demo.script import Script
 from ogp.demo.server import DemoServer
-from ogp.upstream.connection import HangableHTTPSPool, SocketUse, announce, open_pool
+from ogp.upstream.connection import (
+    HangableHTTPSPool,
+    SocketUse,
+    StaleConnectionError,
+    announce,
+    open_pool,
+)
 
 WAIT_S = 5.0
 
@@ -79,3 +85,22 @@ def test_ipv6_addresses_are_understood() -> None:
         connection = pool.ConnectionCls(host=pool.host, port=port)
         connection.connect()
         connection.close()
+
+
+def broken_pipe(*_arguments: object) -> None:
+    raise BrokenPipeError
+
+
+@pytest.mark.parametrize(("uses", "kind"), [(1, HTTPError), (2, StaleConnectionError)])
+def test_only_a_kept_connection_that_breaks_while_sending_is_stale(
+    monkeypatch: pytest.MonkeyPatch, uses: int, kind: type[Exception]
+) -> None:
+    with DemoServer() as server:
+        announce.set(lambda _: None)
+        pool = open_pool(server.url, max_connections=1)
+        for _ in range(uses - 1):
+            pool.urlopen("GET", "/api/version")
+        monkeypatch.setattr(pool.ConnectionCls, "endheaders", broken_pipe)
+        with pytest.raises(kind):
+            pool.urlopen("GET", "/api/version", timeout=0.2)
+        pool.close()
