@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Compiles requirements/core.txt from pyproject.toml and dev.txt from dev.in: every version pinned,
+# Compiles requirements/core.txt from pyproject.toml and NAME.txt from NAME.in: every version pinned,
 # with the hashes of all its files, for every platform. Arguments go to uv, e.g. --upgrade.
-# The package index is the one pip is configured for; its address does not get into the files.
+# tests/clients/package.json pins npm's clients by hand; its lock file is made here as well.
+# The indexes are those pip and npm are configured for; no address gets into the files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 uv=.venv/bin/uv
-[ -x "$uv" ] || { echo "uv is missing: ./run_tests.sh installs it" >&2; exit 1; }
+for tool in "$uv" .venv-clients/bin/npm; do
+    [ -x "$tool" ] || { echo "$tool is missing: ./run_tests.sh installs it" >&2; exit 1; }
+done
 index=${UV_DEFAULT_INDEX:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
 
 compile() {  # FILE OUTPUT: pinned for Python 3.11 and newer, so that one file serves all of them
@@ -19,3 +22,7 @@ compile() {  # FILE OUTPUT: pinned for Python 3.11 and newer, so that one file s
 
 compile pyproject.toml requirements/core.txt "$@"
 compile requirements/dev.in requirements/dev.txt "$@"
+compile requirements/clients.in requirements/clients.txt "$@"
+compile requirements/llama.in requirements/llama.txt "$@"
+.venv-clients/bin/npm install --package-lock-only --omit-lockfile-registry-resolved \
+    --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error

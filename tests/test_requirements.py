@@ -1,5 +1,6 @@
 """The pinned requirements fit pyproject.toml, carry hashes and name no place to get them from."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKED = ("core.txt", "dev.txt")
+LOCKED = ("core.txt", "dev.txt", "clients.txt", "llama.txt")
+NPM = ROOT / "tests" / "clients"
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)(?P<rest>(?:.*\\\n)*.*)", re.M)
 
 
@@ -43,10 +45,12 @@ def test_dev_and_core_agree() -> None:
     } == {}
 
 
-def test_dev_pins_every_tool() -> None:
-    lines = text("dev.in").splitlines()
-    tools = {canonicalize_name(line) for line in lines if line and line[0] not in "#-"}
-    assert tools - set(pins("dev.txt")) == set()
+@pytest.mark.parametrize("name", ["dev", "clients", "llama"])
+def test_all_that_is_asked_for_is_pinned(name: str) -> None:
+    lines = text(f"{name}.in").splitlines()
+    wanted = {canonicalize_name(Requirement(line).name) for line in lines if re.match(r"\w", line)}
+    assert wanted - set(pins(f"{name}.txt")) == set()
+    assert wanted
 
 
 def test_guard_file_and_guard_extra_are_the_same() -> None:
@@ -69,3 +73,48 @@ def test_no_package_index_is_named(path: Path) -> None:
     lines = path.read_text("utf-8").splitlines()
     named = [line for line in lines if re.search(r"://|--(extra-)?index-url|--find-links", line)]
     assert named == []
+
+
+def npm_packages() -> dict[str, dict[str, object]]:
+    """By where they are put, what the lock file says of them; "" is our own."""
+    found: dict[str, dict[str, object]] = json.loads(
+        (NPM / "package-lock.json").read_text("utf-8")
+    )["packages"]
+    return found
+
+
+def test_npm_locks_the_versions_that_are_asked_for() -> None:
+    wanted = json.loads((NPM / "package.json").read_text("utf-8"))["dependencies"]
+    locked = npm_packages()
+    assert {name: locked[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+
+
+def test_every_package_of_npm_has_a_hash() -> None:
+    others = {path: package for path, package in npm_packages().items() if path}
+    assert [
+        path
+        for path, package in others.items()
+        if not str(package.get("integrity", "")).startswith("sha512-")
+    ] == []
+    assert len(others) >= 2
+
+
+@pytest.mark.parametrize("name", ["package.json", "package-lock.json"])
+def test_no_registry_of_npm_is_named(name: str) -> None:
+    named = re.findall(r".*(?:://|resolved|registry).*", (NPM / name).read_text("utf-8"))
+    assert named == []
+
+
+def test_the_clients_that_are_documented_are_those_that_are_tested() -> None:
+    pinned = {**pins("clients.txt"), **pins("dev.txt")}
+    npm = json.loads((NPM / "package.json").read_text("utf-8"))["dependencies"]
+    rows = re.findall(
+        r"^\| (Python |npm )?`([\w-]+)` \| (\d[\d.]+) \|",
+        (ROOT / "docs" / "clients.md").read_text("utf-8"),
+        re.M,
+    )
+    tested = [
+        (maker, name, npm[name] if maker == "npm " else pinned[name]) for maker, name, _ in rows
+    ]
+    assert rows == tested
+    assert len(rows) == 7
