@@ -9,9 +9,12 @@ up at once after a crash. New code is therefore seen by a restart, not by SIGHUP
 
 import os
 import signal
+import socket
 import sys
-from math import ceil
+from contextlib import suppress
+from math import ceil, inf
 from pathlib import Path
+from time import monotonic
 
 import structlog
 from gunicorn.arbiter import Arbiter
@@ -19,6 +22,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from ogp.assembly import check
 from ogp.cli.options import config_path
@@ -32,6 +36,10 @@ from ogp.wsgi import SNAPSHOT_VARIABLE
 URL_FILE_VARIABLE = "OGP_URL_FILE"
 """Names a file that `run_proxy.sh` waits for; it gets the address once the socket is open."""
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to dial instead
+LINGER_S, LINGER_BYTES = 2.0, 65_536
+"""How long a client may take to close its end, and what it may still send; as gunicorn has it."""
+REFUSE_BEFORE_S = 2.0
+"""So long before its graceful time ends, a stopping worker answers those who still wait."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 log = structlog.get_logger("gunicorn.conf")
@@ -79,6 +87,53 @@ class QuietLogger(Logger):
         self.error_log.handlers = []
         self.error_log.propagate = True
         self.error_log.setLevel(self.loglevel)
+
+
+class PoliteWorker(ThreadWorker):
+    """Waits for clients to close in the thread of their request, and cuts off nobody who waits.
+
+    gunicorn waits in its main thread: a client that keeps its end of a finished connection open
+    would stop the worker from accepting others for two seconds, and the next one for two more.
+    """
+
+    refuse_at: float | None = None
+    """Monotonic time at which a stopping worker refuses who waits; None while it runs."""
+
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        """One round of the main loop; they come every second, also in a worker that stops."""
+        super().wait_for_and_dispatch_events(timeout)
+        if self.alive:
+            return
+        if self.refuse_at is None:
+            self.refuse_at = monotonic() + self.cfg.graceful_timeout - REFUSE_BEFORE_S
+        if monotonic() >= self.refuse_at:
+            self.refuse_at = inf
+            self.wsgi.refuse_waiting()
+
+    def handle(self, conn: TConn) -> bool:
+        """Serve one request; a connection that is not kept is at its end when this returns."""
+        kept = super().handle(conn)
+        if not kept:
+            linger(conn.sock)
+        return kept
+
+
+def linger(connection: socket.socket) -> None:
+    """Say that no more comes, and read what the client still sends, until it closes its end.
+
+    To close at once would make the kernel reset the connection, and the client lose the answer.
+    """
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        deadline, left = monotonic() + LINGER_S, LINGER_BYTES
+        while left > 0 and (left_s := deadline - monotonic()) > 0:
+            connection.settimeout(left_s)
+            piece = connection.recv(min(left, 4096))
+            if not piece:
+                break
+            left -= len(piece)
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)  # so that gunicorn finds nothing to wait for
 
 
 def check_and_tell(arbiter: Arbiter) -> None:
@@ -162,7 +217,7 @@ bind = (
     if ":" in settings.server.host
     else f"{settings.server.host}:{settings.server.port}"
 )
-worker_class = "gthread"
+worker_class = PoliteWorker
 workers = settings.server.workers
 threads = settings.threads
 worker_connections = 2 * threads + 64

@@ -1,8 +1,10 @@
 """Our classifier in the pool against llm-guard as its documentation shows, in one run.
 
-`python -m bench.guard [--seconds 5] [--tokens 64 256] [--callers 1 4]`. Weights have the shape of
-DeBERTa-v3-base (12 layers of 768) and random values, made in a temporary directory: speed and
-memory mean something, quality does not. Each contender has a process of its own. Read the ratios.
+`python -m bench.guard [--seconds 5] [--tokens 64 256] [--callers 1 4] [--rounds 3]`. Weights have
+the shape of DeBERTa-v3-base (12 layers of 768) and random values, made in a temporary directory:
+speed and memory mean something, quality does not. Each contender has a process of its own. Read the
+ratios; on a machine that has other work, of several rounds the best of each case is shown, and CPU
+time per prompt says more than prompts per second.
 """
 
 import argparse
@@ -114,7 +116,10 @@ def contend(name: str, directory: Path, tokens: list[int], callers: list[int], s
         text = " ".join((WORDS * length)[: length - 2])
         scan(text + " hello")
         for number in callers:
+            cpu = psutil.Process().cpu_times()
             times = measure(scan, text, number, s)
+            now = psutil.Process().cpu_times()
+            cpu_s = now.user + now.system - cpu.user - cpu.system
             cuts = quantiles(times, n=100) if len(times) > 1 else times * 99
             report = {
                 "contender": name,
@@ -123,6 +128,7 @@ def contend(name: str, directory: Path, tokens: list[int], callers: list[int], s
                 "per_second": len(times) / s,
                 "p50_ms": 1e3 * cuts[49],
                 "p99_ms": 1e3 * cuts[98],
+                "cpu_ms": 1e3 * cpu_s / max(1, len(times)),
                 "memory_mib": (psutil.Process().memory_info().rss - before) / 2**20,
             }
             sys.stdout.write(json.dumps(report) + "\n")
@@ -153,12 +159,78 @@ def measure(scan: Scan, text: str, callers: int, seconds: float) -> list[float]:
     return taken
 
 
+Seen = dict[str, Any]
+"""One line of `contend`."""
+Case = tuple[str, int, int]
+"""Contender, tokens, callers."""
+
+
+def compare(
+    directory: Path, options: argparse.Namespace, progress: Callable[[str], Any]
+) -> dict[Case, Seen]:
+    """Run every contender, `options.rounds` times in turn; the best of each case."""
+    best: dict[Case, Seen] = {}
+    for turn in range(options.rounds):
+        for name in CONTENDERS:
+            progress(f"{name}, round {turn + 1} of {options.rounds}")
+            for seen in contended(name, directory, options):
+                case = (name, seen["tokens"], seen["callers"])
+                if case not in best or seen["per_second"] > best[case]["per_second"]:
+                    best[case] = seen
+    return best
+
+
+def contended(name: str, directory: Path, options: argparse.Namespace) -> list[Seen]:
+    """What one contender did, in a process of its own."""
+    with tempfile.TemporaryDirectory() as own:
+        copy = Path(own) / "prompt_injection"
+        subprocess.run(["cp", "-rl", str(directory), str(copy)], check=True)
+        arguments = ["--contender", name, "--directory", str(copy)]
+        arguments += ["--seconds", str(options.seconds), "--tokens"]
+        arguments += [*map(str, options.tokens), "--callers", *map(str, options.callers)]
+        command = [sys.executable, "-m", "bench.guard", *arguments]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"conten')]
+
+
+def show(console: Console, best: dict[Case, Seen]) -> None:
+    """One table."""
+    table = Table(title="prompts per second; x = times llm-guard")
+    for head in (
+        "contender",
+        "tokens",
+        "callers",
+        "per s",
+        "x",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms",
+        "MiB",
+    ):
+        table.add_column(head, justify="right")
+    for (name, tokens, callers), seen in best.items():
+        base = best[CONTENDERS[0], tokens, callers]["per_second"]
+        table.add_row(
+            name,
+            str(tokens),
+            str(callers),
+            f"{seen['per_second']:.1f}",
+            f"{seen['per_second'] / base:.1f}",
+            f"{seen['p50_ms']:.0f}",
+            f"{seen['p99_ms']:.0f}",
+            f"{seen['cpu_ms']:.0f}",
+            f"{seen['memory_mib']:.0f}",
+        )
+    console.print(table)
+
+
 def main() -> None:
     """Build the weights, run every contender, print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--tokens", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--tokens", type=int, nargs="+", default=[16, 64, 256, 512])
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 4, 8])
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -167,39 +239,12 @@ def main() -> None:
             options.contender, options.directory, options.tokens, options.callers, options.seconds
         )
         return
-    console, base = Console(), dict[tuple[int, int], float]()
-    table = Table(title="prompts per second; x = times llm-guard")
-    for head in ("contender", "tokens", "callers", "per s", "x", "p50 ms", "p99 ms", "MiB"):
-        table.add_column(head, justify="right")
-    with tempfile.TemporaryDirectory() as home:
+    console = Console()
+    with tempfile.TemporaryDirectory() as home, console.status("making weights") as status:
         directory = Path(home) / "prompt_injection"
-        with console.status("making weights"):
-            write_base_model(directory)
-        for name in CONTENDERS:
-            with tempfile.TemporaryDirectory() as own, console.status(name):
-                copy = Path(own) / "prompt_injection"
-                subprocess.run(["cp", "-rl", str(directory), str(copy)], check=True)
-                arguments = ["--contender", name, "--directory", str(copy)]
-                arguments += ["--seconds", str(options.seconds), "--tokens"]
-                arguments += [*map(str, options.tokens), "--callers", *map(str, options.callers)]
-                command = [sys.executable, "-m", "bench.guard", *arguments]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            for line in done.stdout.splitlines():
-                seen = json.loads(line) if line.startswith('{"contender"') else None
-                if seen is None:
-                    continue
-                case = (seen["tokens"], seen["callers"])
-                ratio = seen["per_second"] / base.setdefault(case, seen["per_second"])
-                table.add_row(
-                    name,
-                    *map(str, case),
-                    f"{seen['per_second']:.1f}",
-                    f"{ratio:.1f}",
-                    f"{seen['p50_ms']:.0f}",
-                    f"{seen['p99_ms']:.0f}",
-                    f"{seen['memory_mib']:.0f}",
-                )
-    console.print(table)
+        write_base_model(directory)
+        best = compare(directory, options, status.update)
+    show(console, best)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ SNAPSHOT_VARIABLE = "OGP_CONFIG_SNAPSHOT"
 
 
 class Application:
-    """The WSGI callable of one worker, and what it runs on. `gunicorn.conf.py` calls `stop`."""
+    """The WSGI callable of one worker, and what it runs on. For `gunicorn.conf.py`."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -22,6 +22,10 @@ class Application:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         return self._services.app(environ, start_response)
+
+    def refuse_waiting(self) -> None:
+        """Refuse who still waits in a queue, a moment before the worker's end."""
+        self._services.refuse_waiting()
 
     def stop(self) -> None:
         """Give back everything; the audit log is written to its end."""

@@ -4,10 +4,12 @@ import importlib.util
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Thread
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,7 @@ from gunicorn.config import Config
 from gunicorn.http import wsgi
 
 ROOT = Path(__file__).resolve().parents[1]
+WAIT_S = 10.0
 
 
 @pytest.fixture
@@ -141,6 +144,72 @@ def test_reload_survives_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPat
     configure(folder, "server: {port: 9001}\n")
     monkeypatch.setattr(module, "effective_config", full)
     assert module.load().settings.server.port == 9000
+
+
+def lingering(module: ModuleType, ours: socket.socket) -> Thread:
+    thread = Thread(target=module.linger, args=(ours,))
+    thread.start()
+    return thread
+
+
+def test_a_connection_is_at_its_end_once_its_client_has_closed(folder: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        thread = lingering(load_conf(), ours)
+        assert theirs.recv(1) == b""  # told that no more comes
+        theirs.sendall(b"late")
+        theirs.close()
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+        assert ours.recv(1) == b""
+
+
+def test_a_client_that_never_closes_is_waited_for_in_vain_no_longer_than_allowed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_conf()
+    monkeypatch.setattr(module, "LINGER_S", 0.05)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        module.linger(ours)
+        ours.settimeout(WAIT_S)
+        assert ours.recv(1) == b""  # at once: gunicorn asks once more
+
+
+def test_a_client_that_sends_on_and_on_is_read_only_so_far(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_conf()
+    monkeypatch.setattr(module, "LINGER_S", WAIT_S)
+    monkeypatch.setattr(module, "LINGER_BYTES", 10)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"x" * 11)
+        module.linger(ours)
+        assert ours.recv(2) == b"x"
+
+
+def test_a_client_that_is_gone_is_not_waited_for(folder: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.close()
+        load_conf().linger(ours)
+
+
+def test_a_worker_that_stops_refuses_who_waits_once_shortly_before_its_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_conf()
+    now, refusals = [100.0], list[float]()
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.ThreadWorker, "wait_for_and_dispatch_events", lambda *_: None)
+    worker = object.__new__(module.PoliteWorker)
+    worker.cfg = SimpleNamespace(graceful_timeout=30)
+    worker.wsgi = SimpleNamespace(refuse_waiting=lambda: refusals.append(now[0]))
+    for worker.alive, now[0] in ((True, 0), (True, 99), (False, 100), (False, 127), (False, 128)):
+        worker.wait_for_and_dispatch_events(1.0)
+    worker.wait_for_and_dispatch_events(1.0)
+    assert refusals == [128]
 
 
 class Lines:

@@ -23,7 +23,14 @@ from ogp.cli.scanning import (
     State,
     Tallies,
 )
-from ogp.cli.states import FACT_HEADS, builtin_scanners, fact_cells, scanner_facts
+from ogp.cli.states import (
+    BROKEN,
+    FACT_HEADS,
+    builtin_scanners,
+    fact_cells,
+    running_guard,
+    scanner_facts,
+)
 from ogp.cli.tables import print_json, print_table
 from ogp.cli.weights import asked_of, device_for, load_from, started
 from ogp.cli.whatif import whatif
@@ -90,6 +97,7 @@ def scan(
 ) -> None:
     """Ask every scanner of a direction, also after one has blocked.
 
+    What scanners would take out of the text, and what anonymize would hide, is counted.
     Exit status: 0 all may pass, 2 something is blocked, 1 a scanner failed or the call is wrong.
     Texts are never printed.
     """
@@ -118,14 +126,26 @@ def scan(
 @click.option(
     "--load", "with_load", is_flag=True, help="Load the models and show how long it took."
 )
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Ask the service that runs there, e.g. http://127.0.0.1:8080: scans, errors, canaries.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @settings_options
 @click.pass_context
-def status(context: click.Context, loaded: Loaded, *, with_load: bool, as_json: bool) -> None:
+def status(
+    context: click.Context, loaded: Loaded, *, with_load: bool, url: str | None, as_json: bool
+) -> None:
     """Show every scanner of both directions: state, threshold, action, counts, models.
 
-    Exit status 1 if a scanner that is asked for is not there or could not be loaded.
+    Exit status 1 if a scanner that is asked for is not there, could not be loaded or fails, or if
+    the service is degraded in another way by its guard.
     """
+    if url is not None:
+        if with_load:
+            raise click.UsageError("--url shows what the service has loaded; leave --load out")
+        context.exit(_show_running(url, as_json=as_json))
     settings = loaded.settings.guard
     device = device_for(settings) if with_load else None
     rows = scanner_facts(settings, device)
@@ -136,7 +156,7 @@ def status(context: click.Context, loaded: Loaded, *, with_load: bool, as_json: 
         if device is not None:
             click.echo(f"Device: {device.name} ({device.reason}), torch in {device.precision}")
         print_table(FACT_HEADS, [fact_cells(row) for row in rows])
-    context.exit(any(row["state"] in ("unavailable", "failed") for row in rows))
+    context.exit(any(row["state"] in BROKEN for row in rows))
 
 
 @guard.command()
@@ -183,19 +203,40 @@ def export(
         _show_comparison(where, compared)
 
 
+def _show_running(url: str, *, as_json: bool) -> bool:
+    """What a service tells of its guard; whether something is wrong with it."""
+    # Imported here: requests takes as long as the rest of the command.
+    from ogp.cli.service import Service, checked_url
+
+    service = Service(checked_url(url), None)
+    try:
+        running = running_guard(service.get("/health"))
+    finally:
+        service.close()
+    if as_json:
+        print_json(running.guards)
+    else:
+        click.echo(running.device)
+        print_table(FACT_HEADS, [fact_cells(row) for row in running.rows])
+        for line in running.canaries:
+            click.echo(line)
+    return running.is_degraded
+
+
 @contextmanager
 def _judges(settings: GuardSettings, direction: Direction) -> Iterator[Judges]:
     normaliser = Normaliser()
     with ExitStack() as stack:
+        slow = stack.enter_context(started(settings, direction))
         scanners: list[Scanner] = [
             *builtin_scanners(settings, direction, normaliser),
-            *stack.enter_context(started(settings, direction)),
+            *slow.scanners,
         ]
-        if not scanners:
+        if not scanners and not slow.finders:
             raise click.ClickException(
                 f"no scanner is on: see guard.{direction}_enabled and guard.{direction}_scanners"
             )
-        yield Judges(scanners, normaliser, direction)
+        yield Judges(scanners, normaliser, direction, slow.finders)
 
 
 def _lines(file: IO[bytes] | None) -> Iterator[tuple[int, str]]:
@@ -248,7 +289,8 @@ def _show_sums(tallies: Tallies, *, with_table: bool) -> None:
     states = tallies.states
     click.echo(
         f"texts: {states.total()}, blocked: {states[State.BLOCKED]}, "
-        f"flagged: {states[State.FLAGGED]}, errors: {states[State.ERROR]}"
+        f"redacted: {states[State.REDACTED]}, flagged: {states[State.FLAGGED]}, "
+        f"errors: {states[State.ERROR]}"
     )
 
 

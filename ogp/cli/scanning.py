@@ -3,14 +3,15 @@
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import ceil
 from time import perf_counter
 from typing import Any, Literal
 
+from ogp.cli.replacing import Found, Replacements
 from ogp.core.errors import TooLargeError
-from ogp.guard.base import Finding, Scanner, View, ViewKind
+from ogp.guard.base import Finder, Finding, Scanner, View, ViewKind, redactors_of
 from ogp.guard.channel import Channel
 from ogp.guard.model import ModelUnavailableError, ScannerBusyError
 from ogp.guard.normalise import Normaliser
@@ -25,12 +26,15 @@ class State(StrEnum):
     """What came of a text or a scanner; the later ones count more."""
 
     CLEAN = "clean"
+    REDACTED = "redacted"
     FLAGGED = "flagged"
     ERROR = "error"
     BLOCKED = "blocked"
 
 
 ORDER = tuple(State)
+COUNTED = (State.BLOCKED, State.REDACTED, State.FLAGGED, State.ERROR)
+"""Columns of the sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +89,33 @@ class Judgement:
 
 
 class Judges:
-    """Every scanner of a direction. Unlike the guard, asks them all whatever the others said."""
+    """Every scanner of a direction. Unlike the guard, asks them all whatever the others said.
+
+    What is to be taken out of a text is taken out first, as the guard does in a value of a request;
+    a hit that is left is a block.
+    """
 
     def __init__(
-        self, scanners: Sequence[Scanner], normaliser: Normaliser, direction: Direction
+        self,
+        scanners: Sequence[Scanner],
+        normaliser: Normaliser,
+        direction: Direction,
+        finders: Sequence[Finder] = (),
     ) -> None:
         """Keep them; at least one."""
+        self._replacements = Replacements(redactors_of(scanners), finders)
         self._scanners, self._normaliser = tuple(scanners), normaliser
         self._normalises = any(ViewKind.NORMALISED in scanner.reads for scanner in scanners)
         self._views = self._prompt_views if direction == "input" else self._answer_views
 
     def judge(self, text: str, prompt: str, line: int | None = None) -> Judgement:
         """Show it the views that the guard shows."""
-        views, is_padded = self._views(text, prompt)
-        said = [_asked(scanner, views) for scanner in self._scanners]
+        replaced = self._replacements.apply(text)
+        views, is_padded = self._views(replaced.text, prompt)
+        said = [_found(found) for found in replaced.found]
+        for scanner in self._scanners:
+            pieces = replaced.taken_out.get(scanner.name, 0)
+            said.append(_without(_asked(scanner, views), pieces))
         return Judgement(line, (*said, PADDED) if is_padded else tuple(said))
 
     def _prompt_views(self, text: str, _prompt: str) -> tuple[Sequence[View], bool]:
@@ -139,14 +156,35 @@ class Tallies:
         return [
             (
                 name,
-                *(str(states[state]) for state in (State.BLOCKED, State.FLAGGED, State.ERROR)),
+                *(str(states[state]) for state in COUNTED),
                 *(f"{_percentile(self._took_ms[name], share):.2f}" for share in (0.5, 0.95)),
             )
             for name, states in self._by_scanner.items()
         ]
 
 
-SUM_HEADS = ("Scanner", "Blocked", "Flagged", "Errors", "p50 (ms)", "p95 (ms)")
+SUM_HEADS = ("Scanner", "Blocked", "Redacted", "Flagged", "Errors", "p50 (ms)", "p95 (ms)")
+
+
+def _found(found: Found) -> Said:
+    """What a finder would hide: how many pieces of which kind."""
+    if found.error is not None:
+        return Said(found.finder, State.ERROR, None, _told(found.error), found.took_ms)
+    kinds = ", ".join(f"{kind}: {count}" for kind, count in found.kinds.items())
+    return Said(found.finder, State.REDACTED if kinds else State.CLEAN, None, kinds, found.took_ms)
+
+
+def _without(said: Said, pieces: int) -> Said:
+    """What a scanner says of a text from which it has taken pieces."""
+    if not pieces or said.state is not State.CLEAN:
+        return said
+    noun = "piece" if pieces == 1 else "pieces"
+    return replace(said, state=State.REDACTED, reason=f"{pieces} {noun} taken out")
+
+
+def _told(error: Exception) -> str:
+    """Why something failed, without what a message could hold of the text."""
+    return (str(error) if isinstance(error, TELLING) else "") or type(error).__name__
 
 
 def _asked(scanner: Scanner, views: Sequence[View]) -> Said:
@@ -160,9 +198,8 @@ def _asked(scanner: Scanner, views: Sequence[View]) -> Said:
                 shown.add(view.text)
                 worst = max(worst, scanner.scan(view), key=_weight)
     except Exception as error:  # noqa: BLE001 - shown as the scanner's state
-        reason = str(error) if isinstance(error, TELLING) else ""
-        reason = reason or type(error).__name__
-        return Said(scanner.name, State.ERROR, None, reason, 1e3 * (perf_counter() - began))
+        took_ms = 1e3 * (perf_counter() - began)
+        return Said(scanner.name, State.ERROR, None, _told(error), took_ms)
     took_ms = 1e3 * (perf_counter() - began)
     if worst is None:
         return Said(scanner.name, State.CLEAN, None, "", took_ms)

@@ -1,6 +1,7 @@
 """The state of every scanner of both directions, for `ogp guard status`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ogp.settings.guard_schema import AnonymizeSettings, GuardSettings
 
 Facts = Mapping[str, Any]
 FACT_HEADS = ("Direction", "Scanner", "State", "Action", "Detail")
+BROKEN = frozenset({"unavailable", "failed", "failing"})
+"""States of scanners that are asked for and of no use."""
 
 
 def scanner_facts(settings: GuardSettings, device: Device | None) -> list[Facts]:
@@ -61,7 +64,52 @@ def fact_cells(row: Facts) -> tuple[str, ...]:
     """For people, in the order of `FACT_HEADS`."""
     named = ("direction", "scanner", "state", "action")
     detail = "\n".join(f"{key}: {value}" for key, value in row.items() if key not in named)
-    return (*(str(row[name]) for name in named), detail)
+    return (*(str(row.get(name, "")) for name in named), detail)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGuard:
+    """What a service tells of its guard."""
+
+    guards: Mapping[str, Any]
+    """As in `/health`."""
+    device: str
+    rows: Sequence[Facts]
+    canaries: Sequence[str]
+    is_degraded: bool
+    """A scanner is not there or fails, or a canary was missed."""
+
+
+def running_guard(health: Mapping[str, Any]) -> RunningGuard:
+    """Read the body of `/health`.
+
+    Raises:
+        click.ClickException: it is none of this program.
+    """
+    try:
+        guards = health["guards"]
+        rows = [
+            {"direction": direction, "scanner": name, **facts}
+            for direction in DIRECTIONS
+            for name, facts in guards["scanners"][direction].items()
+        ]
+        device, canaries = guards["device"], guards["canaries"]
+        missed = canaries["last_missed"]
+        lines = [
+            f"Canaries: {canaries['samples']} bad samples, rounds: {canaries['runs']}, "
+            f"misses: {canaries['misses']}, last round: {canaries['last_run'] or 'none yet'}",
+            *(f"missed: {each}" for each in missed),
+            *(f"not tried: {name}: {why}" for name, why in canaries["skipped"].items()),
+        ]
+        return RunningGuard(
+            guards,
+            f"Device: {device['device']} ({device['reason']}), torch in {device['precision']}",
+            sorted(rows, key=lambda row: (row["direction"], row["state"] == "off")),
+            lines,
+            bool(missed) or any(row["state"] in BROKEN for row in rows),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise click.ClickException("/health there is not that of this version") from error
 
 
 def _builtin_facts(settings: GuardSettings, direction: Direction) -> list[Facts]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,12 @@ import click
 
 from ogp.cli.scanning import Direction
 from ogp.core.clock import SystemClock
-from ogp.guard.anonymize import load_finders
+from ogp.guard.anonymize import Anonymizer, build_anonymizer, load_finders
 from ogp.guard.anonymize_rule import missing_packages, names_directory, rule_of
 from ogp.guard.classifier import DEFINITIONS, load_classifier
 from ogp.guard.device import Device
-from ogp.guard.engine import DeviceChoice
-from ogp.guard.model import Model, ModelUnavailableError
+from ogp.guard.engine import UNUSED_DEVICE, DeviceChoice, pool_sizes
+from ogp.guard.model import Model, ModelUnavailableError, ScannerBusyError
 from ogp.guard.model_scanner import ModelScanner
 from ogp.guard.pool import ScannerPool
 from ogp.guard.wanted import Wanted, rule_for, wanted_scanners
@@ -141,16 +141,33 @@ def _tried(load: Callable[[], Any]) -> Mapping[str, Any]:
     return {"state": "ready", **facts, "load_s": round(perf_counter() - began, 2)}
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What asks models, or takes long to load."""
+
+    scanners: Sequence[ModelScanner] = ()
+    finders: Sequence[Anonymizer] = ()
+
+
 @contextmanager
-def started(guard: GuardSettings, direction: Direction) -> Iterator[Sequence[ModelScanner]]:
-    """The model scanners of a direction, loaded; one that cannot be fails with every text."""
+def started(guard: GuardSettings, direction: Direction) -> Iterator[Started]:
+    """The model scanners of a direction, loaded; one that cannot be fails with every text.
+
+    Raises:
+        click.ClickException: a setting cannot be used.
+    """
     asked = [each for each in asked_of(guard, direction) if each.scans]
-    if not asked:
-        yield ()
-        return
-    device = device_for(guard)
+    chosen = DeviceChoice(guard)
+    device = _device(asked, chosen)
     clock = SystemClock()
-    pool = ScannerPool(_threads(guard, device), max_pending=guard.models.max_pending, clock=clock)
+    sizes = pool_sizes(guard.models, os.cpu_count() or 1, on_gpu=device.is_gpu)
+    pool = ScannerPool(**sizes, max_pending=guard.models.max_pending, clock=clock)
+    finder = None
+    if direction == "input":
+        finder = _told_of_mistakes(partial(build_anonymizer, guard, pool, clock, chosen))
+    if not asked and finder is None:
+        yield Started()
+        return
     scanners = [
         ModelScanner(
             rule_for(each.wanted, guard, direction), _loader(each.wanted, device), pool, clock
@@ -161,9 +178,25 @@ def started(guard: GuardSettings, direction: Direction) -> Iterator[Sequence[Mod
     try:
         for scanner in scanners:
             scanner.begin()
-        yield scanners
+        if finder is not None:
+            finder.begin()
+            with suppress(ModelUnavailableError, ScannerBusyError):  # told with the first text
+                finder.find("")  # comes back when it is loaded, so that no text waits for it
+        yield Started(scanners, () if finder is None else (finder,))
     finally:
         pool.stop()
+
+
+def _device(asked: Sequence[Asked], chosen: DeviceChoice) -> Device:
+    """Where the models of scanners run; torch is not asked where there is none."""
+    return chosen() if any(each.wanted.kind != "custom" for each in asked) else UNUSED_DEVICE
+
+
+def _told_of_mistakes(build: Callable[[], Anonymizer | None]) -> Anonymizer | None:
+    try:
+        return build()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _loader(wanted: Wanted, device: Device) -> "partial[Model]":
@@ -180,9 +213,3 @@ def _given(model: Model) -> Model:
 
 def _refused(reason: str) -> Model:
     raise ModelUnavailableError(reason)
-
-
-def _threads(guard: GuardSettings, device: Device) -> int:
-    if guard.models.threads != "auto":
-        return guard.models.threads
-    return 1 if device.is_gpu else os.cpu_count() or 1

@@ -211,15 +211,3 @@ RESPONSES = Struct(
         "reasoning": ANYTHING,
     },
 )
-MESSAGES = Struct(
-    "MessagesRequest",
-    {
-        "model": STRING,
-        "max_tokens": INTEGER,
-        "messages": ListOf(Struct("MessageParam", {"role": STRING, "content": ANYTHING})),
-        "system": ANYTHING,
-        "stream": BOOL,
-        "stop_sequences": ANYTHING,
-        "tools": ANYTHING,
-    },
-)

@@ -12,7 +12,6 @@ from ogp.demo.responses_form import ResponsesForm
 from ogp.demo.v1_forms import (
     ChatCompletionForm,
     CompletionForm,
-    MessagesForm,
     encoded_vector,
     openai_refusal,
 )
@@ -32,6 +31,7 @@ def chat_completions(call: Call) -> None:
         _model(call),
         texts[-1],
         all_text=" ".join(texts),
+        images=sum(_pictures(message.get("content")) for message in messages),
         think=document.get("reasoning_effort") not in (None, "none"),
         tools=document.get("tools", []) if asked_by_user else [],
         schema=_schema(document.get("response_format")),
@@ -67,32 +67,13 @@ def responses(call: Call) -> None:
         _model(call),
         texts[-1] if texts else "",
         all_text=" ".join([document.get("instructions", ""), *texts]),
+        images=sum(_pictures(_member(item, "content")) for item in items),
         think=_member(document.get("reasoning"), "effort") not in (None, "", "none"),
         tools=_tools(document.get("tools")) if _asks(items) else [],
         schema=_member(_member(document.get("text"), "format"), "schema"),
         max_tokens=_limit(document, "max_output_tokens"),
     )
     _run(call, ask, ResponsesForm(ask.model, document))
-
-
-def messages(call: Call) -> None:
-    """`POST /v1/messages`."""
-    document = call.document
-    if document.get("max_tokens", 0) <= 0:
-        raise RefusedError(400, "max_tokens is required and must be positive")
-    turns = document.get("messages") or []
-    if not turns:
-        raise RefusedError(400, "messages is required")
-    texts = [text_in(turn.get("content")) for turn in turns]
-    all_text = " ".join([text_in(document.get("system")), *texts])
-    ask = Ask(
-        _model(call),
-        texts[-1],
-        all_text=all_text,
-        max_tokens=document["max_tokens"],
-        stops=_stops(document.get("stop_sequences")),
-    )
-    _run(call, ask, MessagesForm(ask.model, prose.count_tokens(all_text)))
 
 
 def embeddings(call: Call) -> None:
@@ -146,6 +127,11 @@ def text_in(content: Any) -> str:
             text_in(_member(part, "text") or _member(part, "content")) for part in content
         )
     return ""
+
+
+def _pictures(content: Any) -> int:
+    parts = content if isinstance(content, list) else []
+    return sum(_member(part, "type") in ("image_url", "input_image") for part in parts)
 
 
 def _member(value: Any, key: str) -> Any:

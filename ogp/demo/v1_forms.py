@@ -1,4 +1,4 @@
-"""How the `/v1` routes write an answer down: OpenAI's chat and completions, Anthropic's.
+"""How OpenAI's older routes write an answer down: chat and completions.
 
 Text, thinking (chat) and tool calls (chat) only: what Ollama's compatibility layers add for
 rarer requests is left out.
@@ -167,75 +167,6 @@ class CompletionForm(_SseForm):
         }
 
 
-class MessagesForm(_SseForm):
-    """`/v1/messages`, Anthropic's."""
-
-    def __init__(self, model: str, prompt_tokens: int) -> None:
-        super().__init__(model)
-        self._prompt_tokens = prompt_tokens
-
-    def opening(self) -> bytes:
-        """The events before the first delta."""
-        block = {"type": "text", "text": ""}
-        start = {"type": "content_block_start", "index": 0, "content_block": block}
-        message = self._document([], None, self._prompt_tokens, 0)
-        return _named("message_start", {"type": "message_start", "message": message}) + _named(
-            "content_block_start", start
-        )
-
-    def piece(self, piece: Piece) -> bytes:
-        """One delta."""
-        delta = {"type": "text_delta", "text": piece.text}
-        return _named(
-            "content_block_delta", {"type": "content_block_delta", "index": 0, "delta": delta}
-        )
-
-    def closing(self, _completion: Completion, usage: Usage) -> bytes:
-        """The events after the last delta."""
-        delta = {"stop_reason": _stop_reason(usage), "stop_sequence": None}
-        figures = {
-            "input_tokens": usage.prompt_tokens,
-            "output_tokens": usage.completion_tokens,
-        }
-        return (
-            _named("content_block_stop", {"type": "content_block_stop", "index": 0})
-            + _named("message_delta", {"type": "message_delta", "delta": delta, "usage": figures})
-            + _named("message_stop", {"type": "message_stop"})
-        )
-
-    def failure(self, message: str) -> bytes:
-        """An error event."""
-        return _named("error", anthropic_refusal(500, message))
-
-    def refusal(self, status: int, message: str) -> Any:
-        """The error document."""
-        return anthropic_refusal(status, message)
-
-    def whole(self, completion: Completion, usage: Usage) -> Any:
-        """All in one document."""
-        content = [{"type": "text", "text": completion.text}]
-        reason = _stop_reason(usage)
-        return self._document(content, reason, usage.prompt_tokens, usage.completion_tokens)
-
-    def _document(
-        self, content: Sequence[Any], reason: str | None, tokens_in: int, tokens_out: int
-    ) -> dict[str, Any]:
-        return {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": self._model,
-            "content": list(content),
-            "stop_reason": reason,
-            "stop_sequence": None,
-            "usage": {"input_tokens": tokens_in, "output_tokens": tokens_out},
-        }
-
-
-def _stop_reason(usage: Usage) -> str:
-    return "max_tokens" if usage.done_reason == "length" else "end_turn"
-
-
 def encoded_vector(vector: Sequence[float]) -> str:
     """A vector as base64 of little-endian floats, which OpenAI's client asks for."""
     return b64encode(pack(f"<{len(vector)}f", *vector)).decode()
@@ -262,7 +193,3 @@ def _openai_calls(calls: Sequence[Any], first: int = 0) -> list[dict[str, Any]]:
 
 def _data(document: Any) -> bytes:
     return b"data: " + gojson.encode(document) + b"\n\n"
-
-
-def _named(event: str, document: Any) -> bytes:
-    return b"event: " + event.encode() + b"\n" + _data(document)

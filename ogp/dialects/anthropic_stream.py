@@ -187,8 +187,8 @@ class _Part:
     def _read(self, event: SseEvent) -> tuple[Texts, Any]:
         if not _is_known(event):
             self._passed_over.append((RAW, event.name or ""))
-        if stray := _stray(event):
-            self._passed_over.append((RAW, stray))
+        if event.rest:
+            self._passed_over.append((RAW, event.rest.decode("utf-8", "replace")))
         texts: Texts = []
         document: Any = None
         if event.data and not event.data.isspace():
@@ -198,9 +198,3 @@ class _Part:
 
 def _is_known(event: SseEvent) -> bool:
     return not event.name or event.name in EVENT_TYPES
-
-
-def _stray(event: SseEvent) -> str:
-    """Lines that are no fields, e.g. of an HTML page; comments are passed over."""
-    lines = event.rest.splitlines(keepends=True)
-    return b"".join(line for line in lines if line[:1] != b":").decode("utf-8", "replace")

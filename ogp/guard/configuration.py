@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ogp.guard.cache import CODE, Direction
 
 ID_CHARS = 12
+COUNTS = frozenset({"scans", "errors"})
 MAX_KEPT = 256
 """Documents of one guard; there are a few, one for each state its models were in."""
 
@@ -96,7 +97,12 @@ def _id_of(direction: Direction, identities: tuple[str, ...]) -> str:
 
 
 def _shown(scanner: Part) -> dict[str, Any]:
-    shown: dict[str, Any] = dict(scanner.describe())
+    """As `/health` has it, but for what changes while the configuration stays."""
+    shown: dict[str, Any] = {
+        key: value for key, value in scanner.describe().items() if key not in COUNTS
+    }
+    if shown.get("state") == "failing":
+        shown["state"] = "ready"
     with suppress(KeyError, ValueError):
         threshold = float(shown["threshold"])
         if isfinite(threshold):  # what is no number stays as it is

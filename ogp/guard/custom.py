@@ -27,7 +27,7 @@ MAX_FACT = 2**53
 """Beyond it, JSON readers lose digits, and our writer refuses."""
 OUR_FACTS = frozenset(
     {"state", "reason", "direction", "threshold", "action", "class", "settings"}
-    | {"model", "precision", "device"}
+    | {"scans", "errors", "model", "precision", "device"}
 )
 """Names that `/health` has for facts of ours."""
 

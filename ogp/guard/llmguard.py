@@ -171,6 +171,7 @@ def _parts(
     network = part.model if spec.pipeline else inner._model
     _check_complete(spec, source, network)
     precision = _convert(spec, network, source.device)
+    network.register_forward_hook(_check_numbers)
     room = _room(spec, parameters, source, tokenizer)
     fixed = {key: parameters[key] for key in parameters.keys() & {"multi_label"}}
     setattr(inner, spec.watched, Watched(part, room.check, fixed))
@@ -206,6 +207,16 @@ def _convert(spec: LLMGuardScanner, network: Any, device: Device) -> Precision:
         precision = "fp32"
     network.to(dtype=getattr(load_torch(), DTYPES[precision]))
     return precision
+
+
+def _check_numbers(_network: Any, _inputs: Any, outputs: Any) -> None:
+    """Of what a model cannot tell, some pipelines make a text without hits.
+
+    Raises:
+        ArithmeticError: it gave numbers that are none, as broken weights and half precision can.
+    """
+    if not outputs[0].isfinite().all():
+        raise ArithmeticError("the model gave no finite number")
 
 
 def _check_complete(spec: LLMGuardScanner, source: _Source, network: Any) -> None:

@@ -88,7 +88,7 @@ class QueueManager:
             ) as turn:
                 yield turn
         except QueueFullError as error:
-            if turn is None:
+            if turn is None or turn.granted_at is None:
                 refused(error)
             raise
         finally:
@@ -103,6 +103,10 @@ class QueueManager:
         """
         if pace is not None:
             self._learned.observe(model, pace)
+
+    def close(self) -> None:
+        """Refuse all who wait in this process: it ends soon. What runs goes on."""
+        self._slots.close()
 
     def limits(self, model: str) -> SlotLimits:
         """The limits of the model at this moment."""

@@ -23,43 +23,48 @@ class WaitingRoom:
 
     def __init__(self, seats: int) -> None:
         self._seats = seats
-        self._lock = Lock()  # guards the count below and every ticket's `seated`
-        self._taken = 0
+        self._lock = Lock()  # guards the two below
+        self._seated: set[Ticket] = set()
+        self._is_closed = False
 
     @property
     def taken(self) -> int:
         """How many wait right now."""
-        return self._taken
+        return len(self._seated)
 
     def seat(self, ticket: "Ticket") -> bool:
         """Let the ticket wait; False if the room is full. A granted ticket needs no seat."""
         with self._lock:
             if ticket.granted:
                 return True
-            if self._taken >= self._seats:
+            if self._is_closed or len(self._seated) >= self._seats:
                 return False
-            self._taken += 1
-            ticket.seated = True
+            self._seated.add(ticket)
             return True
 
     def free(self, ticket: "Ticket") -> None:
         """Give the ticket's seat back, if it has one."""
         with self._lock:
-            if ticket.seated:
-                ticket.seated = False
-                self._taken -= 1
+            self._seated.discard(ticket)
+
+    def close(self) -> None:
+        """Refuse all who wait, and who comes to wait from now on."""
+        with self._lock:
+            self._is_closed = True
+            seated = tuple(self._seated)
+        for ticket in seated:
+            ticket.refuse()
 
 
 class Ticket:
     """One request's place (`SlotTicket`): its owner sleeps in `sleep`, any thread may grant."""
 
-    __slots__ = ("_awake", "_room", "claim", "granted", "seated")
+    __slots__ = ("_awake", "_room", "claim", "granted", "refused")
 
     def __init__(self, claim: Claim, room: WaitingRoom) -> None:
         self.claim = claim
         self.granted = False
-        self.seated = False
-        """Guarded by the room's lock."""
+        self.refused = False
         self._room = room
         self._awake = Event()
 
@@ -67,6 +72,11 @@ class Ticket:
         """You may run. The seat is free from here on, not only once the owner is awake."""
         self.granted = True  # before `free`: `seat` must see it, or have seated us already
         self._room.free(self)
+        self._awake.set()
+
+    def refuse(self) -> None:
+        """You will not run, unless you may already."""
+        self.refused = True
         self._awake.set()
 
     def wake(self) -> None:
@@ -116,6 +126,8 @@ class QueueTurn:
         if self._ticket.granted:
             self.granted_at = self._clock.monotonic()
             return True
+        if self._ticket.refused:
+            raise QueueFullError(self._model)
         if at_most_s is None or self._clock.monotonic() >= self._deadline:
             error = RequestTimeoutError(self._model)
             self._on_timeout(error)
@@ -139,6 +151,10 @@ class Slots:
     def waiting(self) -> int:
         """How many requests wait in this process, all models together."""
         return self._room.taken
+
+    def close(self) -> None:
+        """Refuse all who wait in this process, and who comes to wait from now on."""
+        self._room.close()
 
     @contextmanager
     def turn(
