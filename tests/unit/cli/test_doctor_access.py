@@ -195,7 +195,7 @@ STATUSES = {"": 401, "t-user": 403, "t-admin": 405}
 
 
 def closed(asked: Asked, **statuses: int) -> bytes:
-    """What the four endpoints of administrators say."""
+    """What the endpoints of administrators say."""
     assert asked.method == "GET"
     name = {"": "nobody", "t-user": "user", "t-admin": "admin"}[asked.token]
     return answer(statuses.get(name, STATUSES[asked.token]))
