@@ -138,8 +138,8 @@ def test_json_is_one_document_with_the_token(folder: Path) -> None:
 
 
 def test_notices_of_the_settings_are_shown(folder: Path) -> None:
-    (folder / "config.yaml").write_text("routing_strategy: least_loaded\n")
-    assert "Note: routing_strategy: known, not built yet" in run().stderr
+    (folder / "config.yaml").write_text("rate_limit_enabled: true\n")
+    assert "Note: rate_limit_enabled: known, not built yet" in run().stderr
 
 
 def test_demo_keeps_a_private_token_of_an_ordinary_user(folder: Path) -> None:
