@@ -30,6 +30,7 @@ class ServerStates:
             for server in servers
         }
         self._book = book
+        self._turn = Lock()  # one access to the book at a time, or an old state would come back
         self._lock = Lock()  # guards the two below
         self._states: Mapping[str, ServerState] = self._configured
         self.version = 0
@@ -61,8 +62,9 @@ class ServerStates:
         if before is None:
             known = ", ".join(self._configured)
             raise InvalidRequestError(f"There is no server {name!r}; there are {known}.")
-        self._book.set_server_state(name, state)
-        self._keep({**self.states(), name: state})
+        with self._turn:
+            self._book.set_server_state(name, state)
+            self._keep({**self.states(), name: state})
         log.info("server state changed", server=name, state=state, before=before, set_by=set_by)
         return before
 
@@ -71,15 +73,19 @@ class ServerStates:
             self._read()
 
     def _read(self) -> None:
-        try:
-            changed = self._book.server_states()
-        except StateUnavailableError:
-            return  # the store has logged it; the states stay as they are
-        states = dict(self._configured)
-        for name, word in changed.items():
-            if name in states and word in set(ServerState):
-                states[name] = ServerState(word)
-        self._keep(states)
+        with self._turn:
+            try:
+                changed = self._book.server_states()
+            except StateUnavailableError:
+                return  # the store has logged it; the states stay as they are
+            states = dict(self._configured)
+            for name, word in changed.items():
+                if name in states and word in set(ServerState):
+                    states[name] = ServerState(word)
+            for name, before in self.states().items():
+                if states[name] is not before:
+                    log.info("server state followed", server=name, state=states[name])
+            self._keep(states)
 
     def _keep(self, states: Mapping[str, ServerState]) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from threading import Event
@@ -127,7 +128,7 @@ def test_every_request_goes_where_the_rules_say_while_one_is_killed_revived_and_
     wait_until(proxy, lambda servers: servers["fast"]["status"] == "unhealthy")
     hung_s = median(burst(proxy, 60, frozenset({"fast"})))
     hold.set()
-    assert hung_s < 3 * usual_s  # two cores and other work: a smoke test of the figure
+    assert hung_s < 3 * usual_s + 0.05  # two cores and other work: a smoke test of the figure
     assert {row["server_used"] for row in proxy.rows("path = '/api/generate'")} == set(site.servers)
 
 
@@ -257,20 +258,15 @@ def test_a_server_is_drained_for_all_workers_and_streams_go_on(site: Site, tmp_p
     hold = Event()
     lines = [b'{"response":"a","done":false}\n', b'{"response":"","done":true}\n']
     site.servers["fast"].script("shared-0", Script(chunks=lines, hold_after=(1, hold)))
-    with site.proxy(tmp_path, server__workers=2) as proxy:
-        wait_until(proxy, lambda servers: all(s["status"] == "healthy" for s in servers.values()))
+    with site.proxy(tmp_path, server__workers=2) as proxy, ExitStack() as stack:
+        stack.callback(hold.set)  # else the end would wait for the stream
+        proxy.output.wait_for('"event":"upstream up"', times=2 * len(site.servers))
         stream = proxy.post("/api/generate", {"model": "shared-0", "prompt": "hi"}, stream=True)
         chunks = stream.iter_content(None)
         assert next(chunks) == lines[0]
         told = proxy.post("/admin/servers/fast?action=drain", token=proxy.admin_token).json()
         assert told == {"server": "fast", "state": "draining", "before": "enabled"}
-        # Both workers follow within about a second; which of them answers is the kernel's choice.
-        seen = 0
-        deadline = time.monotonic() + WAIT_S
-        while seen < 20:
-            state = proxy.get("/health").json()["servers"]["fast"]["state"]
-            seen = seen + 1 if state == "draining" else 0
-            assert time.monotonic() < deadline
+        proxy.output.wait_for('"event":"server state followed"')  # the other worker
         burst(proxy, 20, frozenset({"fast"}))
         hold.set()
         assert b"".join(chunks) == lines[1]

@@ -5,6 +5,7 @@ import pytest
 
 from ogp.audit.health import AuditStatus
 from ogp.core.clock import SystemClock
+from ogp.core.errors import StateUnavailableError
 from ogp.guard.engine import GuardEngine
 from ogp.http.health import HealthReport
 from ogp.queueing.learned import LearnedParallel
@@ -118,6 +119,21 @@ def test_an_audit_log_that_cannot_be_written_is_an_obstacle(sources: Sources) ->
     sources.audit = replace(SOUND, available=False)
     assert sources.report()["status"] == "degraded"
     assert sources.report.obstacles() == ["audit log"]
+
+
+def test_shared_state_that_cannot_be_used_is_an_obstacle_and_is_told(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StateUnavailableError
+
+    monkeypatch.setattr(QueueReport, "summary", fail)
+    report = sources.report
+    assert report.obstacles() == ["shared state of the queues"]
+    shown = report()
+    assert shown["status"] == "degraded"
+    assert shown["problems"] == ["shared state of the queues is unavailable"]
+    assert shown["concurrency"]["status"] == "unknown"
 
 
 def test_a_scanner_that_is_missing_or_still_loads_is_told(
