@@ -81,7 +81,7 @@ class Queue:
         with self.turn(user) as turn:
             turn.wait()
             if hold_s:
-                time.sleep(hold_s)
+                time.sleep(hold_s)  # stands for the upstream's work
 
 
 @contextmanager
@@ -215,8 +215,11 @@ def full_queue_us(kind: str, waiting: int = 512, refusals: int = 2_000) -> dict[
         waiters = [Thread(target=wait) for _ in range(waiting + 1)]
         for thread in waiters:
             thread.start()
+        deadline = time.monotonic() + 60
         while queue.table.waiting() < waiting:
-            time.sleep(0.001)
+            if time.monotonic() > deadline:
+                raise SystemExit(f"only {queue.table.waiting()} of {waiting} wait")
+            time.sleep(0.001)  # not measured: the clock starts when all wait
         started = time.perf_counter()
         for _ in range(refusals):
             with suppress(QueueFullError):

@@ -35,6 +35,10 @@ class OpenAIDialect(SseDialect):
     top_names = TOP_NAMES
     messages = "messages"
     answer_form = ANSWER_FORM
+    blocked = staticmethod(blocked_chunks)
+    """Ends a stream whose rest is withheld."""
+    failed = staticmethod(failed_event)
+    """Ends a stream that broke."""
 
     def read_fields(self, form: Form, document: dict[str, Any]) -> Kinds:
         """Check messages; the other bodies are flat."""
@@ -70,7 +74,7 @@ class OpenAIDialect(SseDialect):
         mid_line: bool = False,
         head: bytes = b"",
     ) -> bytes:
-        """A chunk with `content_filter` and `[DONE]`, or an error object without.
+        """The end that the official client understands, see `blocked` and `failed`.
 
         Args:
             error: why the stream ends.
@@ -81,8 +85,8 @@ class OpenAIDialect(SseDialect):
         # A line that is open is ended; then its event, which could be open after a whole line too.
         opened = b"\n\n" if mid_line else b"\n"
         if isinstance(error, BlockedError):
-            return opened + blocked_chunks(error, request, head)
-        return opened + failed_event(error)
+            return opened + self.blocked(error, request, head)
+        return opened + self.failed(error)
 
 
 def _parts(message: Mapping[str, Any]) -> int:

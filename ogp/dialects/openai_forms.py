@@ -189,5 +189,5 @@ TRANSCRIPTIONS = Form(
     body=Body.BYTES,
     why="Transcriptions are not served here: no scanner reads sound, and its words reach a model.",
 )
-FORMS = (CHAT, COMPLETIONS, EMBEDDINGS, MODELS, MODEL, TRANSCRIPTIONS)
+FORMS: tuple[Form, ...] = (CHAT, COMPLETIONS, EMBEDDINGS, MODELS, MODEL, TRANSCRIPTIONS)
 """Every route of the dialect but `/v1/responses`."""

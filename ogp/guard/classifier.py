@@ -175,7 +175,7 @@ def load_classifier(
     go_offline(directory.parent)
     weights = check_weights(directory)
     config = read_config(directory)
-    form = _form(weights, device, has_package)
+    form = best_form(weights, device, has_package)
     windows = _load_windows(directory / TOKENIZER, config.max_tokens, has_package)
     runtime = (
         TorchRuntime(directory, device) if form == SAFETENSORS else OnnxRuntime(directory / form)
@@ -189,8 +189,12 @@ def load_classifier(
     return classifier
 
 
-def _form(weights: Weights, device: Device, has_package: Callable[[str], bool]) -> str:
-    """The best form that the installed packages can run."""
+def best_form(weights: Weights, device: Device, has_package: Callable[[str], bool]) -> str:
+    """The best form that the installed packages can run; ONNX files run on the CPU only.
+
+    Raises:
+        ModelUnavailableError: they can run none; names the packages.
+    """
     forms = sorted(weights.forms, key=lambda form: device.is_gpu and form != SAFETENSORS)
     lacking: list[str] = []
     for form in forms:
@@ -202,15 +206,24 @@ def _form(weights: Weights, device: Device, has_package: Callable[[str], bool]) 
     raise ModelUnavailableError(f"{weights.directory}: {'; '.join(lacking)}")
 
 
-def _load_windows(path: Path, max_tokens: int, has_package: Callable[[str], bool]) -> TokenWindows:
+def load_tokenizer(path: Path, has_package: Callable[[str], bool]) -> Any:
+    """A `tokenizers.Tokenizer` from its file.
+
+    Raises:
+        ModelUnavailableError: the package is not installed, or the file is no tokenizer.
+    """
     if not has_package("tokenizers"):
         raise ModelUnavailableError("the package tokenizers is not installed")
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises nothing finer
         raise ModelUnavailableError(f"{path} cannot be loaded: {type(error).__name__}") from error
+
+
+def _load_windows(path: Path, max_tokens: int, has_package: Callable[[str], bool]) -> TokenWindows:
+    tokenizer = load_tokenizer(path, has_package)
     try:
         return TokenWindows(tokenizer, max_tokens)
     except ValueError as error:

@@ -15,6 +15,10 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "int8": "flo
 class TorchRuntime:
     """One model. Thread-safe: it is only read."""
 
+    head = "AutoModelForSequenceClassification"
+    """What transformers makes of the files."""
+    kind = "classifier"
+
     def __init__(
         self, directory: Path, device: Device, load: Callable[[], Any] = load_torch
     ) -> None:
@@ -25,7 +29,7 @@ class TorchRuntime:
         """
         self.device, self.precision = device.name, device.precision
         self._torch = load()
-        self._model = _open(directory)
+        self._model = _open(directory, self.head, self.kind)
         self._filler = getattr(self._model.config, "pad_token_id", None) or 0
         dtype = getattr(self._torch, DTYPES[device.precision])
         # after loading: transformers would change torch's default type for all threads meanwhile
@@ -52,14 +56,14 @@ class TorchRuntime:
             return [[float(logit) for logit in row] for row in logits.float().tolist()]
 
 
-def _open(directory: Path) -> Any:
+def _open(directory: Path, head: str, kind: str) -> Any:
     try:
-        from transformers import AutoModelForSequenceClassification
+        import transformers
     except (ImportError, OSError) as error:
         raise ModelUnavailableError("the package transformers is missing or broken") from error
     try:
         with LOADING:
-            model, report = AutoModelForSequenceClassification.from_pretrained(
+            model, report = getattr(transformers, head).from_pretrained(
                 directory,
                 local_files_only=True,
                 use_safetensors=True,
@@ -71,5 +75,5 @@ def _open(directory: Path) -> Any:
             f"{directory} cannot be loaded: {type(error).__name__}"
         ) from error
     if report["missing_keys"]:  # transformers makes up random ones
-        raise ModelUnavailableError(f"{directory}: model.safetensors lacks weights of a classifier")
+        raise ModelUnavailableError(f"{directory}: model.safetensors lacks weights of a {kind}")
     return model

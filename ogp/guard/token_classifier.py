@@ -7,7 +7,7 @@ from math import exp, isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
-from ogp.guard.classifier import is_installed
+from ogp.guard.classifier import best_form, is_installed, load_tokenizer
 from ogp.guard.device import Device, DeviceName, Precision
 from ogp.guard.model import ModelUnavailableError
 from ogp.guard.offline import go_offline
@@ -18,7 +18,6 @@ from ogp.guard.weights import (
     SAFETENSORS,
     TOKENIZER,
     ModelConfig,
-    Weights,
     check_weights,
     model_hash,
     read_config,
@@ -225,8 +224,8 @@ def load_token_classifier(
     go_offline(directory.parent)
     weights = check_weights(directory)
     config = read_config(directory)
-    form = _form(weights, device, has_package)
-    tokenizer = _load_tokenizer(directory / TOKENIZER, has_package)
+    form = best_form(weights, device, has_package)
+    tokenizer = load_tokenizer(directory / TOKENIZER, has_package)
     runtime: TokenRuntime
     if form == SAFETENSORS:
         runtime = TorchTokenRuntime(directory, device)
@@ -239,26 +238,3 @@ def load_token_classifier(
     except ModelUnavailableError as error:
         raise ModelUnavailableError(f"{directory}: {error}") from error
     return model
-
-
-def _form(weights: Weights, device: Device, has_package: Callable[[str], bool]) -> str:
-    """The best form that the installed packages can run; ONNX files run on the CPU only."""
-    lacking: list[str] = []
-    for form in sorted(weights.forms, key=lambda form: device.is_gpu and form != SAFETENSORS):
-        needed = ("torch", "transformers") if form == SAFETENSORS else ("onnxruntime", "numpy")
-        absent = [package for package in needed if not has_package(package)]
-        if not absent:
-            return form
-        lacking.append(f"{form} needs the package {' and '.join(absent)}")
-    raise ModelUnavailableError(f"{weights.directory}: {'; '.join(lacking)}")
-
-
-def _load_tokenizer(path: Path, has_package: Callable[[str], bool]) -> Any:
-    if not has_package("tokenizers"):
-        raise ModelUnavailableError("the package tokenizers is not installed")
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing finer
-        raise ModelUnavailableError(f"{path} cannot be loaded: {type(error).__name__}") from error

@@ -69,7 +69,7 @@ class Wakeups:
             os.close(self._retired.pop())
         own = self._own
         if own is None:
-            time.sleep(timeout_s)
+            time.sleep(timeout_s)  # without its pipe nothing can end it sooner; half a second
             return False
         with selectors.DefaultSelector() as selector:
             selector.register(own, selectors.EVENT_READ)
